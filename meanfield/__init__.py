@@ -1,0 +1,35 @@
+"""The continuity equation of self-attention: infinitely many tokens.
+
+    d_t mu + div(X[mu] mu) = 0,   X[mu](x) = sum_h V_h grad Lambda_mu(B_h^T x)
+
+((6.1), (6.2) of Geshkovski, Letrouit, Polyanskiy, Rigollet, arXiv 2305.05465), by quadrature particles, by finite
+volumes and, for Gaussian data, in closed form; with exact Wasserstein distances.
+"""
+
+from meanfield.curve import Curve
+from meanfield.density import Density, Smooth
+from meanfield.finite_volume import FiniteVolume
+from meanfield.gaussian import Gaussian
+from meanfield.grid import Grid
+from meanfield.particle_method import ParticleMethod
+from meanfield.push_forward import PushForward
+from meanfield.riccati import Riccati
+from meanfield.solve import Method, solve
+from meanfield.uniform import Uniform
+
+__all__ = [
+    "Curve",
+    "Density",
+    "FiniteVolume",
+    "Gaussian",
+    "Grid",
+    "Method",
+    "ParticleMethod",
+    "Plan",
+    "PushForward",
+    "Riccati",
+    "Smooth",
+    "Uniform",
+    "solve",
+    "transport",
+]

@@ -1,0 +1,118 @@
+"""The normal law N(m, S): Lambda(a) = <a, m> + <a, S a>/2, so the field is affine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from meanfield.density import Smooth
+from particles import checks
+from particles.checks import Array
+
+_ASYMMETRY = 1e-12  # of the largest entry; above it a covariance is refused, below it is rounding
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """The normal law N(m, S); S may be singular.
+
+    Parameters
+    ----------
+    mean : (d,) array
+        m.
+    cov : (d, d) array
+        S, symmetric and positive semi-definite.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, an entry is not finite, or S is not a covariance.
+    """
+
+    mean: Array
+    cov: Array
+
+    def __init__(self, mean: Any, cov: Any) -> None:
+        """Check and store mean and covariance."""
+        problems = checks.Problems()
+        m, S = checks.real_array("mean", mean, problems), checks.real_array("cov", cov, problems)
+        if m is not None:
+            m = np.atleast_1d(m)
+            if m.ndim != 1 or m.size == 0:
+                problems.add(f"`mean` must have shape (d,); got {m.shape}.")
+        if S is not None and m is not None and not problems:
+            S = np.atleast_2d(S)
+            _check_covariance(S, m.size, problems)
+        problems.raise_if_any()
+        assert m is not None and S is not None
+        object.__setattr__(self, "mean", checks.frozen(m))
+        object.__setattr__(self, "cov", checks.frozen(0.5 * (S + S.T)))
+
+    @property
+    def dim(self) -> int:
+        """Dimension d."""
+        return self.mean.size
+
+    @cached_property
+    def root(self) -> Array:
+        """A with A A^T = S: scaled principal axes in its columns, shape (d, d)."""
+        variances, axes = np.linalg.eigh(self.cov)
+        return axes * np.sqrt(np.maximum(variances, 0.0))
+
+    def cgf(self, a: Any) -> Array:
+        """<a, m> + <a, S a>/2 for a of shape (m, d); shape (m,)."""
+        a = checks.directions("a", a, self.dim)
+        return a @ self.mean + 0.5 * ((a @ self.root) ** 2).sum(axis=1)
+
+    def tilted_mean(self, a: Any) -> Array:
+        """M + S a, shape (m, d)."""
+        return self.mean + checks.directions("a", a, self.dim) @ self.cov
+
+    def tilted_cov(self, a: Any) -> Array:
+        """S, for every a; shape (m, d, d)."""
+        return np.broadcast_to(self.cov, (len(checks.directions("a", a, self.dim)), self.dim, self.dim))
+
+    def pdf(self, x: Any) -> Array:
+        """Density at x of shape (m, d); shape (m,).
+
+        Raises
+        ------
+        ValueError
+            If S is singular, so that there is no density.
+        """
+        x = checks.directions("x", x, self.dim)
+        sign, log_det = np.linalg.slogdet(self.cov)
+        if sign <= 0:
+            raise ValueError("the Gaussian has no density: its covariance is singular.")
+        white = np.linalg.solve(np.linalg.cholesky(self.cov), (x - self.mean).T)
+        return np.exp(-0.5 * ((white**2).sum(axis=0) + log_det + self.dim * np.log(2 * np.pi)))
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Return n independent draws, shape (n, d)."""
+        return self.mean + rng.standard_normal((n, self.dim)) @ self.root.T
+
+    def truncated(self, deviations: float = 8.0) -> Smooth:
+        """Return the law restricted to the box m +- deviations sqrt(diag S), renormalised.
+
+        The mass left out is at most d erfc(deviations / sqrt 2): 1.2e-15 d at 8.
+        """
+        reach = deviations * np.sqrt(np.diag(self.cov))
+        lower, upper = self.mean - reach, self.mean + reach
+        return Smooth.normalised(self.pdf, lower, upper)
+
+
+def _check_covariance(S: Array, d: int, problems: checks.Problems) -> None:
+    if S.shape != (d, d):
+        problems.add(f"`cov` must have shape ({d}, {d}), as `mean` has {d} entries; got {S.shape}.")
+        return
+    scale = np.abs(S).max()
+    asymmetry = np.abs(S - S.T).max()
+    if asymmetry > _ASYMMETRY * scale:
+        problems.add(f"`cov` must be symmetric; entries differ from their mirror by {asymmetry:.3g}.")
+        return
+    least = np.linalg.eigvalsh(S)[0]
+    if least < -_ASYMMETRY * scale:
+        problems.add(f"`cov` must be positive semi-definite; its least eigenvalue is {least:.3g}.")

@@ -1,0 +1,67 @@
+"""The masses that a measure gives to the cells of a grid."""
+
+from __future__ import annotations
+
+from functools import reduce, singledispatch
+
+import numpy as np
+
+from meanfield.density import Density, Smooth
+from meanfield.grid import Grid
+from meanfield.quadrature import AxisRule, TensorRule
+from meanfield.uniform import Uniform
+from particles.checks import Array
+
+_NODES = 6  # Gauss nodes along each axis of a cell: exact for polynomials of degree 11
+
+
+@singledispatch
+def cell_masses(mu: object, grid: Grid) -> Array:
+    """Return mu(cell) for every cell, shape grid.shape; mass outside the grid is left out.
+
+    Raises
+    ------
+    ValueError
+        If the measure has no density on a box.
+    """
+    raise ValueError(
+        f"`mu0` must have a density on a box: Uniform, Smooth or Density; got {type(mu).__name__}. "
+        "A Gaussian becomes one by .truncated(); atoms are moved by ParticleMethod."
+    )
+
+
+@cell_masses.register
+def _(mu: Uniform, grid: Grid) -> Array:
+    shares = [_overlaps(np.array([lo, hi]), grid.edges(k))[0] for k, (lo, hi) in enumerate(_sides(mu))]
+    return reduce(np.multiply.outer, [share / (hi - lo) for share, (lo, hi) in zip(shares, _sides(mu), strict=True)])
+
+
+@cell_masses.register
+def _(mu: Smooth, grid: Grid) -> Array:
+    rule = TensorRule(tuple(AxisRule(grid.edges(k), _NODES) for k in range(grid.dim)))
+    inside = ((rule.points >= mu.lower) & (rule.points <= mu.upper)).all(axis=1)
+    heights = np.zeros(len(rule.points))
+    heights[inside] = mu.pdf(rule.points[inside])
+    fine = (rule.weights * heights).reshape([part for cells in grid.shape for part in (cells, _NODES)])
+    return fine.sum(axis=tuple(range(1, 2 * grid.dim, 2)))
+
+
+@cell_masses.register
+def _(mu: Density, grid: Grid) -> Array:
+    masses = mu.masses
+    for k in range(grid.dim):
+        edges = mu.grid.edges(k)
+        shares = _overlaps(edges, grid.edges(k)) / np.diff(edges)[:, None]
+        masses = np.moveaxis(np.tensordot(masses, shares, axes=(k, 0)), -1, k)
+    return masses
+
+
+def _sides(mu: Uniform) -> list[tuple[float, float]]:
+    return list(zip(mu.lower, mu.upper, strict=True))
+
+
+def _overlaps(old: Array, new: Array) -> Array:
+    """Lengths that cells of two edge lists share, shape (old cells, new cells)."""
+    low = np.maximum(old[:-1, None], new[None, :-1])
+    high = np.minimum(old[1:, None], new[None, 1:])
+    return np.maximum(high - low, 0.0)

@@ -1,0 +1,125 @@
+"""The image of a measure under a flow, known through quadrature nodes: mu_t = (Phi_t)_# mu_0.
+
+The flow map Phi_t is smooth, so its values at Gauss-Legendre nodes give both the integrals against mu_t
+(quadrature weights times density) and Phi_t itself everywhere (interpolation), to spectral accuracy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from meanfield.density import Density, Smooth
+from meanfield.grid import Grid
+from meanfield.projection import cell_masses
+from meanfield.quadrature import AxisRule, TensorRule
+from meanfield.uniform import Uniform
+from particles import checks
+from particles.checks import Array
+from particles.measure import Empirical
+
+Source = Uniform | Smooth | Density
+
+
+@dataclass(frozen=True, eq=False)
+class PushForward:
+    """Phi_# source, with Phi known at the nodes of a rule on the source's box.
+
+    Parameters
+    ----------
+    source : Uniform, Smooth or Density
+        The measure that is moved.
+    rule : TensorRule
+        Quadrature nodes on its box.
+    nodes : Empirical
+        The images of the nodes with the weights of the quadrature; integrals are taken over these.
+    """
+
+    source: Source
+    rule: TensorRule
+    nodes: Empirical
+
+    @property
+    def dim(self) -> int:
+        """Dimension d."""
+        return self.nodes.dim
+
+    @property
+    def mean(self) -> Array:
+        """Mean, shape (d,)."""
+        return self.nodes.mean
+
+    @property
+    def cov(self) -> Array:
+        """Covariance, shape (d, d)."""
+        return self.nodes.cov
+
+    def cgf(self, a: Any) -> Array:
+        """Lambda(a) for a of shape (m, d); shape (m,)."""
+        return self.nodes.cgf(a)
+
+    def tilted_mean(self, a: Any) -> Array:
+        """Grad Lambda(a), shape (m, d)."""
+        return self.nodes.tilted_mean(a)
+
+    def tilted_cov(self, a: Any) -> Array:
+        """Hess Lambda(a), shape (m, d, d)."""
+        return self.nodes.tilted_cov(a)
+
+    def flow(self, y: Any) -> Array:
+        """Phi(y) for points y (m, d) of the source's box; shape (m, d)."""
+        return self.rule.interpolate(self.nodes.points, checks.directions("y", y, self.dim))
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Return n independent draws: draws of the source, moved; shape (n, d)."""
+        return self.flow(self.source.sample(n, rng))
+
+    @cached_property
+    def box(self) -> tuple[Array, Array]:
+        """Lower and upper corner of a box round the images of the nodes and of the source's corners."""
+        images = np.concatenate([self.nodes.points, self.flow(corners(self.source.lower, self.source.upper))])
+        return images.min(axis=0), images.max(axis=0)
+
+    def quantised(self, cells: int) -> tuple[Empirical, float]:
+        """Return the images of cell centres with the cells' masses, and their W2 distance to this measure.
+
+        The source's box is cut into `cells` equal cells along each axis. A point of a cell is moved to the image
+        of the centre, so W2^2 is at most the mean over cells of int |Phi(y) - Phi(c)|^2 dy; the number returned is
+        that to leading order in the cell width, from differences of Phi across each cell.
+        """
+        grid = Grid(self.source.lower, self.source.upper, cells)
+        masses = cell_masses(self.source, grid).ravel()
+        spread = 0.0
+        for k in range(self.dim):
+            step = np.zeros(self.dim)
+            step[k] = 0.5 * grid.widths[k]
+            across = self.flow(grid.centres + step) - self.flow(grid.centres - step)
+            spread += float(masses @ (across**2).sum(axis=1)) / 12
+        return Empirical(self.flow(grid.centres), masses), float(np.sqrt(spread))
+
+
+def corners(lower: Array, upper: Array) -> Array:
+    """Return the 2^d corners of a box, shape (2^d, d)."""
+    choice = np.indices((2,) * lower.size).reshape(lower.size, -1).T
+    return np.where(choice, upper, lower)
+
+
+def quadrature(source: Source, n: int) -> tuple[TensorRule, Empirical]:
+    """Return a rule of about n nodes along each axis and the source's atoms on it.
+
+    A `Density` jumps at its cell walls, so it gets a panel for each cell; the others get one.
+    """
+    if isinstance(source, Density):
+        grid = source.grid
+        rule = TensorRule(
+            tuple(AxisRule(grid.edges(k), max(1, round(n / cells))) for k, cells in enumerate(grid.shape))
+        )
+        weights = rule.weights * source.pdf(rule.points)
+        return rule, Empirical(rule.points, weights / weights.sum())
+    rule = TensorRule.on_box(source.lower, source.upper, n)
+    if isinstance(source, Smooth):
+        return rule, source.quadrature(rule)
+    return rule, Empirical(rule.points, rule.weights / rule.weights.sum())

@@ -1,0 +1,113 @@
+"""Gauss-Legendre rules on boxes, in panels, and the interpolation that belongs to their nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.polynomial.legendre import leggauss
+
+from meanfield.grid import tensor_points
+from particles.checks import Array
+
+_ROWS = 1024  # points interpolated at a time, to bound memory
+
+
+@lru_cache(maxsize=64)
+def gauss_legendre(n: int) -> tuple[Array, Array, Array]:
+    """Return nodes, weights and barycentric weights of the n-point rule on [-1, 1]."""
+    nodes, weights = leggauss(n)
+    signs = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)
+    return nodes, weights, signs * np.sqrt((1 - nodes**2) * weights)
+
+
+@dataclass(frozen=True, eq=False)
+class AxisRule:
+    """An n-point Gauss-Legendre rule on each panel of an interval.
+
+    Parameters
+    ----------
+    edges : (p + 1,) array
+        Ends of the panels, increasing.
+    n : int
+        Nodes on each panel.
+    """
+
+    edges: Array
+    n: int
+
+    @cached_property
+    def nodes(self) -> Array:
+        """All nodes, increasing; shape (p n,)."""
+        centres, halves = self._panels
+        return (centres[:, None] + halves[:, None] * gauss_legendre(self.n)[0]).ravel()
+
+    @cached_property
+    def weights(self) -> Array:
+        """Quadrature weights, summing to the length of the interval; shape (p n,)."""
+        return (self._panels[1][:, None] * gauss_legendre(self.n)[1]).ravel()
+
+    @property
+    def _panels(self) -> tuple[Array, Array]:
+        return 0.5 * (self.edges[:-1] + self.edges[1:]), 0.5 * np.diff(self.edges)
+
+    def interpolation(self, y: Array) -> Array:
+        """Return the matrix (m, p n) that takes values at the nodes to the panel-wise polynomial at y (m,)."""
+        panel = np.clip(np.searchsorted(self.edges, y, side="right") - 1, 0, len(self.edges) - 2)
+        centres, halves = self._panels
+        local = (y - centres[panel]) / halves[panel]
+        nodes, _, barycentric = gauss_legendre(self.n)
+        gaps = local[:, None] - nodes
+        hit = gaps == 0.0
+        terms = barycentric / np.where(hit, 1.0, gaps)
+        rows = np.where(hit.any(axis=1, keepdims=True), hit, terms / terms.sum(axis=1, keepdims=True))
+        if len(self.edges) == 2:
+            return rows
+        matrix = np.zeros((len(y), len(self.edges) - 1, self.n))
+        matrix[np.arange(len(y)), panel] = rows
+        return matrix.reshape(len(y), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class TensorRule:
+    """The tensor product of one rule per axis."""
+
+    axes: tuple[AxisRule, ...]
+
+    @classmethod
+    def on_box(cls, lower: Array, upper: Array, n: int) -> TensorRule:
+        """Return the rule with n nodes along each axis, one panel."""
+        return cls(tuple(AxisRule(np.array([lo, hi]), n) for lo, hi in zip(lower, upper, strict=True)))
+
+    @cached_property
+    def points(self) -> Array:
+        """Nodes, the last axis fastest; shape (N, d)."""
+        return tensor_points([axis.nodes for axis in self.axes])
+
+    @cached_property
+    def weights(self) -> Array:
+        """Weights, summing to the volume; shape (N,)."""
+        product = self.axes[0].weights
+        for axis in self.axes[1:]:
+            product = np.multiply.outer(product, axis.weights)
+        return product.ravel()
+
+    def interpolate(self, values: Array, y: Array) -> Array:
+        """Return the interpolating polynomial of values (N, c) at the points y (m, d); shape (m, c)."""
+        shape = [len(axis.nodes) for axis in self.axes]
+        tensor = values.reshape(*shape, values.shape[1])
+        return np.concatenate([self._rows(tensor, block) for block in _blocks(y)])
+
+    def _rows(self, tensor: Array, y: Array) -> Array:
+        matrices = [axis.interpolation(y[:, k]) for k, axis in enumerate(self.axes)]
+        partial = (matrices[0] @ tensor.reshape(len(tensor), -1)).reshape(len(y), *tensor.shape[1:])
+        for matrix in matrices[1:]:
+            partial = np.einsum("mj,mj...->m...", matrix, partial)
+        return partial
+
+
+def _blocks(y: Array) -> Iterator[Array]:
+    for start in range(0, len(y), _ROWS):
+        yield y[start : start + _ROWS]

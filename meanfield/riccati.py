@@ -1,0 +1,76 @@
+"""Gaussian data stay Gaussian: two matrix equations solve the continuity equation exactly.
+
+The field of N(m, S) is affine, v(t, x) = v(t, m) + J (x - m), so
+
+    m' = v(t, m),   S' = J S + S J^T;      for the raw law J = sum_h V_h S B_h^T.
+
+With V B > 0 the variance blows up at a finite depth (d = 1: t* = 1/(2 V B s_0^2)); the run then stops and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from meanfield.curve import Curve
+from meanfield.gaussian import Gaussian
+from particles.checks import Array
+from particles.dynamics import Dynamics
+from particles.march import STOPPED, march
+from particles.steppers import Adaptive, Stepper
+
+
+@dataclass(frozen=True)
+class Riccati:
+    """Mean and covariance of Gaussian data by their own differential equations.
+
+    Parameters
+    ----------
+    stepper : Stepper
+        How they are integrated.
+    """
+
+    stepper: Stepper = Adaptive(rtol=1e-12, atol=1e-14)
+
+    def check(self, dynamics: Dynamics, mu0: Any) -> None:
+        """Refuse data that are not Gaussian."""
+        if not isinstance(mu0, Gaussian):
+            raise ValueError(f"`mu0` must be a Gaussian for Riccati; got {type(mu0).__name__}.")
+
+    def run(self, dynamics: Dynamics, mu0: Gaussian, times: Array, progress: bool) -> Curve:
+        """Return the Gaussian at each depth."""
+        d = mu0.dim
+
+        def velocity(t: float, state: Array) -> Array:
+            m, S = state[0], state[1:]
+            here = dynamics.velocity(t, np.vstack([m, m + np.eye(d)]), _Affine(m, S))
+            half = (here[1:] - here[0]).T @ S
+            return np.vstack([here[0], half + half.T])
+
+        run = march(velocity, np.vstack([mu0.mean, mu0.cov]), times, self.stepper, row="moment", progress=progress)
+        message = run.message
+        if run.status == STOPPED:
+            message += f"; the covariance had reached {_largest(run.states[-1]):.3g} at t = {run.times[-1]:.6g} and blows up"
+        measures = tuple(Gaussian(state[0], state[1:]) for state in run.states)
+        return Curve(run.times, measures, run.stats, run.status, message)
+
+
+@dataclass(frozen=True, eq=False)
+class _Affine:
+    """What the field needs of N(m, S), without the checks: S may be slightly off inside a stage."""
+
+    mean: Array
+    cov: Array
+
+    @property
+    def dim(self) -> int:
+        return self.mean.size
+
+    def tilted_mean(self, a: Array) -> Array:
+        return self.mean + a @ self.cov
+
+
+def _largest(state: Array) -> float:
+    return float(np.abs(state[1:]).max())

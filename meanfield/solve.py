@@ -1,0 +1,79 @@
+"""The one entry point of the continuity equation."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from meanfield.curve import Curve
+from particles import checks
+from particles.checks import Array
+from particles.dynamics import Dynamics
+from particles.measure import Measure
+
+
+class Method(Protocol):
+    """A way of solving the continuity equation."""
+
+    def check(self, dynamics: Dynamics, mu0: Any) -> None:
+        """Raise a ValueError if this method cannot solve the problem."""
+        ...
+
+    def run(self, dynamics: Dynamics, mu0: Any, times: Array, progress: bool) -> Curve:
+        """Solve it."""
+        ...
+
+
+def solve(dynamics: Dynamics, mu0: Measure, times: Any, *, method: Method, progress: bool = False) -> Curve:
+    """Solve d_t mu + div(velocity(t, ., mu) mu) = 0, mu(times[0]) = mu0: (6.1), or its rescaled form.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        The law of motion, `Raw(attention)` or `Rescaled(attention)`.
+    mu0 : measure
+        The initial measure.
+    times : (m,) array
+        Depths t at which the measure is wanted, increasing.
+    method : Method
+        `ParticleMethod(...)`, `FiniteVolume(...)` or `Riccati()`.
+    progress : bool
+        Show a bar on stderr, if that is a terminal.
+
+    Returns
+    -------
+    Curve
+        With `status` "stopped" and the depths reached, if the run could not be finished.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described, or the method cannot solve the problem; every problem on a line.
+
+    Examples
+    --------
+    >>> from particles import Attention, Raw
+    >>> law = Raw(Attention(Q=[[1.0]], K=[[1.0]], V=[[-1.0]]))
+    >>> curve = solve(law, Uniform([-1], [1]), [0.0, 1.0], method=ParticleMethod(n=12))
+    >>> curve.status
+    'finished'
+    """
+    problems = checks.Problems()
+    if not hasattr(dynamics, "velocity"):
+        problems.add(f"`dynamics` must be a law of motion such as Raw(attention); got {type(dynamics).__name__}.")
+    elif dynamics.step is not None:
+        problems.add("`dynamics` must be continuous in t; the discrete law, dt given, moves tokens only.")
+    depths = checks.times(times, problems)
+    if not isinstance(mu0, Measure):
+        problems.add(f"`mu0` must be a measure such as Uniform(lower, upper); got {type(mu0).__name__}.")
+    elif hasattr(dynamics, "velocity") and mu0.dim != dynamics.dim:
+        problems.add(f"`mu0` must live in dimension {dynamics.dim}, as the law does; got {mu0.dim}.")
+    if not hasattr(method, "run"):
+        problems.add(f"`method` must be a method such as ParticleMethod(n=16); got {method!r}.")
+    if not problems:
+        try:
+            method.check(dynamics, mu0)
+        except ValueError as complaint:
+            problems.add(str(complaint))
+    problems.raise_if_any()
+    assert depths is not None
+    return method.run(dynamics, mu0, depths, progress)

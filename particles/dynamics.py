@@ -1,0 +1,199 @@
+"""Laws of motion: x' = velocity(t, x, mu), the moving point and the measure that moves it kept apart.
+
+The finite-n ODE passes the atoms' own measure, a grid method its density and the cell walls, a frozen-field
+scheme yesterday's measure and today's points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.linalg import expm
+
+from particles import checks
+from particles.attention import Attention
+from particles.checks import Array
+from particles.measure import Measure
+
+
+class Dynamics(Protocol):
+    """What a law of motion answers; t is depth."""
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of the tokens."""
+        ...
+
+    @property
+    def step(self) -> float | None:
+        """The step a discrete law prescribes; None for a differential equation."""
+        ...
+
+    def velocity(self, t: float, x: Any, mu: Measure) -> Array:
+        """Velocity at depth t of points x (m, d) in the field of mu; shape (m, d)."""
+        ...
+
+    def jacobian(self, t: float, x: Any, mu: Measure) -> Array:
+        """Derivative of the velocity in x; shape (m, d, d)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """The plain law x' = X[mu](x): the finite-n ODE (1.1) and the continuity equation (6.1).
+
+    With `stepper=Euler(dt)` it is the discrete-time system (1.3).
+
+    Parameters
+    ----------
+    attention : Attention
+        The attention whose field moves the tokens.
+    """
+
+    attention: Attention
+
+    def __post_init__(self) -> None:
+        """Refuse anything that is not an attention."""
+        _check_attention(self.attention)
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of the tokens."""
+        return self.attention.dim
+
+    @property
+    def step(self) -> float | None:
+        """None: the law is a differential equation."""
+        return None
+
+    def velocity(self, t: float, x: Any, mu: Measure) -> Array:
+        """X[mu](x), shape (m, d)."""
+        return self.attention.field(mu, x)
+
+    def jacobian(self, t: float, x: Any, mu: Measure) -> Array:
+        """DX[mu](x), shape (m, d, d)."""
+        return self.attention.jacobian(mu, x)
+
+
+@dataclass(frozen=True, eq=False)
+class Rescaled:
+    """The law seen in the frame z = F(t)^{-1} x that grows with the values, U = sum_h V_h.
+
+    Continuous (3.1), F(t) = e^{tU}:
+
+        z' = sum_h V_h(t) (grad Lambda_nu(B_h(t)^T z) - z),  V_h(t) = F^{-1} V_h F,  B_h(t) = F^T B_h F
+
+    Discrete (Remark 3.3), with dt given, F(k dt) = R^k, R = I + dt U: the same with R^{-1} V_h(t) for V_h(t),
+    stepped by `Euler(dt)`.
+
+    Parameters
+    ----------
+    attention : Attention
+        The attention of the raw law.
+    dt : float, optional
+        Step of the discrete form; leave out for the differential equation.
+
+    Raises
+    ------
+    ValueError
+        If dt is not positive or R = I + dt U is singular.
+    """
+
+    attention: Attention
+    dt: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a step for which the frame cannot be inverted."""
+        _check_attention(self.attention)
+        if self.dt is None:
+            return
+        problems = checks.Problems()
+        dt = checks.positive("dt", self.dt, problems)
+        if dt is not None:
+            R = np.eye(self.dim) + dt * self.attention.U
+            if np.linalg.cond(R) > 1.0 / np.finfo(float).eps:
+                problems.add(
+                    f"R = I + dt V must be invertible; with dt = {dt} it is singular. Choose a smaller `dt`."
+                )
+        problems.raise_if_any()
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of the tokens."""
+        return self.attention.dim
+
+    @property
+    def step(self) -> float | None:
+        """The step dt of the discrete form; None for the differential equation."""
+        return self.dt
+
+    def frame(self, t: float) -> Array:
+        """F(t) of shape (d, d), with x = F(t) z: e^{tU}, or R^k at t = k dt.
+
+        Raises
+        ------
+        FloatingPointError
+            If an entry of F(t) or of its inverse leaves the range of double precision.
+        """
+        return _frames(self.attention, self.dt, float(t))[0]
+
+    def raw_points(self, t: float, z: Any) -> Array:
+        """x = F(t) z for rescaled points z of shape (m, d)."""
+        return checks.directions("z", z, self.dim) @ self.frame(t).T
+
+    def rescaled_points(self, t: float, x: Any) -> Array:
+        """z = F(t)^{-1} x for raw points x of shape (m, d)."""
+        return checks.directions("x", x, self.dim) @ _frames(self.attention, self.dt, float(t))[1].T
+
+    def attention_at(self, t: float) -> Attention:
+        """The attention of the rescaled law at depth t: Q F, K F, and V_h(t), or R^{-1} V_h(t) if discrete."""
+        return _frames(self.attention, self.dt, float(t))[2]
+
+    def velocity(self, t: float, z: Any, nu: Measure) -> Array:
+        """sum_h V_h(t) (grad Lambda_nu(B_h(t)^T z) - z), shape (m, d)."""
+        seen = self.attention_at(t)
+        return seen.field(nu, z) - np.asarray(z) @ seen.U.T
+
+    def jacobian(self, t: float, z: Any, nu: Measure) -> Array:
+        """Derivative of the velocity in z, shape (m, d, d)."""
+        seen = self.attention_at(t)
+        return seen.jacobian(nu, z) - seen.U
+
+
+@lru_cache(maxsize=64)
+def _frames(attention: Attention, dt: float | None, t: float) -> tuple[Array, Array, Attention]:
+    """Return F(t), its inverse and the attention seen in that frame."""
+    with np.errstate(all="ignore"):
+        if dt is None:
+            frame, inverse = expm(t * attention.U), expm(-t * attention.U)
+            after = np.eye(attention.dim)
+        else:
+            power = _whole_steps(t, dt)
+            R = np.eye(attention.dim) + dt * attention.U
+            after = np.linalg.inv(R)
+            frame, inverse = np.linalg.matrix_power(R, power), np.linalg.matrix_power(after, power)
+        several = len(attention.heads) > 1
+        value = inverse @ attention.V @ frame if several else attention.V  # one V commutes with its own frame
+        Q, K, V = attention.Q @ frame, attention.K @ frame, after @ value
+        in_range = all(np.isfinite(m).all() for m in (frame, inverse, V, np.swapaxes(Q, -1, -2) @ K))
+    if not in_range:
+        raise FloatingPointError(f"e^{{tV}} leaves the range of double precision at t = {t:.6g}")
+    return frame, inverse, Attention(Q, K, V)
+
+
+def _whole_steps(t: float, dt: float) -> int:
+    steps = round(t / dt)
+    if steps < 0 or abs(t - steps * dt) > 1e-9 * max(dt, abs(t)):
+        raise ValueError(
+            f"the discrete law is defined at t = 0, dt, 2 dt, ... with dt = {dt}; got t = {t}. "
+            "Use stepper=Euler(dt) with the same dt and times that are multiples of it."
+        )
+    return steps
+
+
+def _check_attention(attention: Any) -> None:
+    if not isinstance(attention, Attention):
+        raise ValueError(f"`attention` must be an Attention; got {type(attention).__name__}.")

@@ -1,0 +1,66 @@
+"""Files that are either the old one or the complete new one: write beside, fsync, rename."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from particles.checks import Array
+
+
+def write_beside(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Let `write` fill a temporary file in the same folder, then rename it to `path`; nothing is left on failure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
+        try:
+            write(file)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    _sync_folder(path.parent)
+
+
+def write_npz(path: Path, kind: str, arrays: dict[str, Array], record: dict[str, Any]) -> None:
+    """Write arrays and a JSON-able record to `path` as .npz (whose members carry checksums)."""
+    header = json.dumps({"kind": kind, **record})
+    write_beside(path, lambda file: np.savez(file, header=np.array(header), **arrays))
+
+
+def read_npz(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return the arrays and the record of a file written by `write_npz`.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or holds another kind of result.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        record = json.loads(str(arrays.pop("header")))
+        found = record.pop("kind")
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as trouble:
+        raise ValueError(f"`path` must be a file written by save; {path} is not, or is damaged: {trouble}.") from trouble
+    if found != kind:
+        raise ValueError(f"`path` must hold a {kind}; {path} holds a {found}.")
+    return arrays, record
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return  # other systems cannot open a folder
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,52 @@
+"""A measure as something that can be drawn: its atoms, the box it lies in, its quantiles on the line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+import meanfield
+from particles import Empirical, Measure
+from particles.checks import Array
+
+SAMPLES = 4096
+
+
+def atoms(measure: Measure) -> Empirical:
+    """Return weighted atoms for the measure: its own, its quadrature nodes, its cells, or a sample."""
+    if isinstance(measure, Empirical):
+        return measure
+    if isinstance(measure, meanfield.PushForward):
+        return measure.nodes
+    if isinstance(measure, meanfield.Density):
+        full = measure.masses.ravel() > 0
+        return Empirical(measure.grid.centres[full], measure.masses.ravel()[full] / measure.masses.sum())
+    return Empirical(measure.sample(SAMPLES, np.random.default_rng(0)))
+
+
+def box(measure: Measure) -> tuple[Array, Array] | None:
+    """Return lower and upper corner of the box around the measure, or None if it has none."""
+    if isinstance(measure, meanfield.Gaussian):
+        return None
+    if isinstance(measure, meanfield.Uniform | meanfield.Smooth | meanfield.Density):
+        return measure.lower, measure.upper
+    if isinstance(measure, meanfield.PushForward):
+        return measure.box
+    points = atoms(measure).points
+    return points.min(axis=0), points.max(axis=0)
+
+
+def quantiles(measure: Measure, levels: Any) -> Array:
+    """Return the quantiles of a measure on the line at `levels` in (0, 1)."""
+    if isinstance(measure, meanfield.Gaussian):
+        return measure.mean[0] + np.sqrt(measure.cov[0, 0]) * ndtri(levels)
+    if isinstance(measure, meanfield.Density):
+        below = np.concatenate([[0.0], np.cumsum(measure.masses)])
+        return np.interp(levels, below / below[-1], measure.grid.edges(0))
+    known = atoms(measure)
+    order = np.argsort(known.points[:, 0])
+    weights = known.weights[order]
+    # An atom stands for the mass on both sides of it, as a quadrature node does.
+    return np.interp(levels, np.cumsum(weights) - 0.5 * weights, known.points[order, 0])

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import studies.__main__ as command
+from studies import errors, registry
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"numba", "matplotlib", "scipy", "numpy", "ot", "pydantic", "tqdm"}
+
+
+def python(*arguments):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list"], ["run", "--help"], ["run", "nothing", "--out", "x"]]
+)
+def test_light_commands_import_nothing_heavy(arguments):
+    done = python(
+        "-c",
+        f"""
+import sys
+from studies.__main__ import main
+try:
+    main({arguments!r})
+except SystemExit:
+    pass
+print("imported", *sorted({HEAVY!r} & set(sys.modules)))
+""",
+    )
+    assert done.stdout.splitlines()[-1] == "imported"
+
+
+def test_python_m_studies_is_the_command():
+    done = python("-m", "studies", "--version")
+    assert done.returncode == 0
+    name, version = done.stdout.split()
+    assert name == "meanfield" and version.split(".")[0].isdigit()
+
+
+def test_list_names_every_study_on_a_line(capsys):
+    assert command.main(["list"]) == errors.DONE
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(registry.STUDIES)
+
+
+def test_every_problem_is_said_at_once_and_nothing_is_done(tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["run", "stabilty", "agreement", "zzz", "--jobs", "0", "--seed", "x", "--out", str(out)]
+    assert command.main(arguments) == errors.BAD_INPUT
+    assert capsys.readouterr().err.splitlines() == [
+        "meanfield: no study is called 'stabilty'. Did you mean stability?",
+        "meanfield: no study is called 'zzz'. Valid: stability, convergence, agreement.",
+        "meanfield: --jobs must be an integer of at least 1; got '0'.",
+        "meanfield: --seed must be an integer of at least 0; got 'x'.",
+    ]
+    assert not out.exists()
+
+
+def test_problems_of_the_command_line_and_of_the_file_come_together(tmp_path, capsys):
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    problem = tmp_path / "problem.toml"
+    problem.write_text("[lwa]\n")
+    assert command.main(["solve", str(problem), "--out", str(taken)]) == errors.BAD_INPUT
+    said = capsys.readouterr().err.splitlines()
+    assert any("--out must be a folder" in line for line in said)
+    assert "meanfield: [lwa] is unknown. Did you mean law?" in said
+
+
+def test_a_missing_problem_file_is_bad_input(tmp_path, capsys):
+    assert command.main(["solve", str(tmp_path / "none.toml"), "--out", str(tmp_path)]) == errors.BAD_INPUT
+    assert "none.toml: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["walk"], ["run", "stability"], ["list", "--fast"]])
+def test_what_argparse_refuses_is_bad_input(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(arguments)
+    assert stop.value.code == errors.BAD_INPUT and capsys.readouterr().err
+
+
+@pytest.fixture
+def fake(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent))
+    import fake_study
+
+    monkeypatch.setattr(command, "STUDIES", {"fake": registry.Study("fake", "fake_study", "squares")})
+    trouble = tmp_path / "trouble"
+    settings = {"log": str(tmp_path / "log"), "trouble": str(trouble)}
+    quick = classmethod(lambda cls, seed: cls(seed=seed, count=2, **settings))
+    full = classmethod(lambda cls, seed: cls(seed=seed, count=3, **settings))
+    monkeypatch.setattr(fake_study.Config, "quick", quick)
+    monkeypatch.setattr(fake_study.Config, "full", full)
+    return trouble
+
+
+def test_run_prints_the_table_and_full_is_the_larger_size(fake, tmp_path, capsys):
+    out = ["--out", str(tmp_path / "out"), "--jobs", "1"]
+    assert command.main(["run", "fake", *out]) == errors.DONE
+    assert command.main(["run", "fake", "fake", "--full", "--seed", "1", *out]) == errors.DONE
+    captured = capsys.readouterr()
+    assert captured.out == "sum of squares 1\nsum of squares 8\n"
+    assert captured.err == ""  # no progress bar: stderr is no terminal
+
+
+def test_a_failed_run_is_3_and_says_why(fake, tmp_path, capsys):
+    fake.write_text("raise")
+    assert command.main(["run", "fake", "--jobs", "1", "--out", str(tmp_path / "out")]) == errors.RUN_FAILED
+    said = capsys.readouterr().err
+    assert (
+        "'k': 1" in said and "the case went wrong" in said and "1 failed; the finished cases are kept" in said
+    )
+
+
+def test_a_store_that_cannot_be_written_is_4(fake, tmp_path, capsys):
+    (tmp_path / "taken").write_text("")
+    assert command.main(["run", "fake", "--out", str(tmp_path / "taken" / "out")]) == errors.STORE_FAILED
+    assert "taken" in capsys.readouterr().err
