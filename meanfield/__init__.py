@@ -15,7 +15,9 @@ from meanfield.particle_method import ParticleMethod
 from meanfield.push_forward import PushForward
 from meanfield.riccati import Riccati
 from meanfield.solve import Method, solve
+from meanfield.stability import StabilityReport, stability_report
 from meanfield.uniform import Uniform
+from meanfield.wasserstein import Plan, transport, wasserstein, wasserstein_curve
 
 __all__ = [
     "Curve",
@@ -29,7 +31,11 @@ __all__ = [
     "PushForward",
     "Riccati",
     "Smooth",
+    "StabilityReport",
     "Uniform",
     "solve",
+    "stability_report",
     "transport",
+    "wasserstein",
+    "wasserstein_curve",
 ]

@@ -178,7 +178,8 @@ def _checked_heights(pdf: Pdf, points: Array, problems: checks.Problems) -> Arra
     heights = np.asarray(pdf(points))
     if heights.shape != (len(points),) or heights.dtype.kind not in "iuf":
         problems.add(
-            f"`pdf` must map (n, d) to n real numbers; for {points.shape} it gave {heights.dtype} of shape {heights.shape}."
+            f"`pdf` must map (n, d) to n real numbers; "
+            f"for points of shape {points.shape} it gave {heights.dtype} of shape {heights.shape}."
         )
         return None
     bad = ~(np.isfinite(heights) & (heights >= 0))

@@ -89,10 +89,10 @@ class FiniteVolume:
         status, message = FINISHED, f"reached t = {times[-1]:.6g}"
         with progress_bar(times[-1] - times[0], progress) as bar:
             try:
-                for t, state, at_time in self._march(dynamics, state, times, log):
+                for t, now, at_time in self._march(dynamics, state, times, log):
                     bar.update(t - bar.n - times[0])
                     if at_time:
-                        reached.append(state.measure())
+                        reached.append(now.measure())
             except ArithmeticError as trouble:
                 status, message = STOPPED, f"stopped after t = {log.reached:.6g}: {trouble}"
         return Curve(times[: len(reached)], tuple(reached), log.stats(), status, message)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
+from scipy.special import roots_hermitenorm
 
 from meanfield.density import Smooth
+from meanfield.grid import tensor_points
 from particles import checks
 from particles.checks import Array
+from particles.measure import Empirical
 
 _ASYMMETRY = 1e-12  # of the largest entry; above it a covariance is refused, below it is rounding
 
@@ -93,6 +96,16 @@ class Gaussian:
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return n independent draws, shape (n, d)."""
         return self.mean + rng.standard_normal((n, self.dim)) @ self.root.T
+
+    def quadrature(self, n: int) -> Empirical:
+        """Return n Gauss-Hermite nodes along each principal axis, n^d in all, with their weights.
+
+        Moments of degree below 2n along each axis are exact.
+        """
+        nodes, weights = roots_hermitenorm(n)
+        axes, shares = [nodes] * self.dim, [weights / weights.sum()] * self.dim
+        product = reduce(np.multiply.outer, shares).ravel()
+        return Empirical(self.mean + tensor_points(axes) @ self.root.T, product / product.sum())
 
     def truncated(self, deviations: float = 8.0) -> Smooth:
         """Return the law restricted to the box m +- deviations sqrt(diag S), renormalised.

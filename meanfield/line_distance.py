@@ -2,28 +2,32 @@
 
     W_p(mu, nu)^p = int_0^1 |F^{-1}(u) - G^{-1}(u)|^p du
 
-The integral is taken over [0, 1/2] twice, once for the mirrored measures. Where both sides are piecewise linear
-it has a closed form; otherwise adaptive Gauss-Legendre panels.
+The integral is taken over [0, 1/2] twice, once for the mirrored measures: in closed form where both sides are
+piecewise linear, on adaptive Gauss-Legendre panels otherwise.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.polynomial import legendre
+from scipy import sparse
 
+from meanfield.inverse_cdf import SLIVER, cumulative
 from meanfield.quadrature import gauss_legendre
-from meanfield.quantiles import SLIVER, Half, Quantile
+from meanfield.quantiles import Half, Quantile
 from particles.checks import Array
+from particles.measure import Empirical
 
 _EPS = float(np.finfo(float).eps)
 _TOLERANCE = 1e-11
 _NODES, _WEIGHTS, _ = gauss_legendre(12)
-_LAST = (
-    (np.arange(10, 12)[:, None] + 0.5) * legendre.legvander(_NODES, 11).T[10:] * _WEIGHTS
-)  # last coefficients
+_LAST = (np.arange(10, 12)[:, None] + 0.5) * legendre.legvander(_NODES, 11).T[10:] * _WEIGHTS  # last coefficients
 _GRADING = 0.5 * 4.0 ** -np.arange(120.0, 0.0, -1.0)  # a tail is smooth in log u, so panels keep their ratio
 _PANELS_AT_ONCE = 1 << 15
-_HALVINGS = 50
+_NOISE = 16  # units of rounding in a value of a quantile function
+_ROUNDS = 100
 
 
 def distance(f: Quantile, g: Quantile, p: float) -> float:
@@ -41,30 +45,38 @@ def distance(f: Quantile, g: Quantile, p: float) -> float:
 def _power_integral(f: Half, g: Half, p: float) -> tuple[float, float]:
     """(s, I) with int_0^{1/2} |f - g|^p = s^p I, so that no power overflows."""
     smooth = f.curve is not None or g.curve is not None
-    left, right = _merged(f, g, _GRADING if smooth else np.empty(0))
+    left, right, i, j = merged(f.levels[:-1], g.levels[:-1], 0.5, _GRADING if smooth else _GRADING[:0])
     if smooth:
         return _adaptive(f, g, left, right, p)
-    i, j = f.piece(left), g.piece(left)
-    first, final = f.at(left, i) - g.at(left, j), f.at(right, i) - g.at(right, j)
+    first = f.at(left, i) - g.at(left, j)
+    final = first if f.flat and g.flat else f.at(right, i) - g.at(right, j)
     scale = max(np.abs(first).max(), np.abs(final).max())
     if scale == 0.0:
         return 0.0, 0.0
     return float(scale), float((right - left) @ mean_power(first / scale, final / scale, p))
 
 
-def _merged(f: Half, g: Half, more: Array) -> tuple[Array, Array]:
-    """Return ends of the intervals on which both sides are one piece, without slivers made by rounding."""
-    levels = np.concatenate([f.levels, g.levels[1:-1], more])
-    levels.sort(kind="stable")
-    wide = np.diff(levels) > SLIVER * levels[1:]
-    return levels[:-1][wide], levels[1:][wide]
+def merged(f: Array, g: Array, end: float, more: Array) -> tuple[Array, Array, Any, Any]:
+    """Return the intervals on which both sides are one piece: left and right ends, and the pieces.
+
+    `f` and `g` are the levels at which pieces begin, from 0; `more` are further cuts. Slivers that only the
+    rounding of the levels has made are left out.
+    """
+    cuts = np.concatenate([f, g, more])
+    order = np.argsort(cuts, kind="stable")
+    left = cuts[order]
+    right = np.append(left[1:], end)
+    wide = right - left > SLIVER * right
+    i = np.cumsum(order < len(f))[wide] - 1
+    j = np.cumsum((order >= len(f)) & (order < len(f) + len(g)))[wide] - 1
+    return left[wide], right[wide], i, j
 
 
 def mean_power(first: Array, final: Array, p: float) -> Array:
     """Return int_0^1 |(1 - s) first + s final|^p ds without cancellation, for any real p >= 1; shape (m,).
 
-    With b >= a the end values' sizes: b^p (1 - (1 - r)^{p+1}) / ((p+1) r), r = (b-a)/b, where the line keeps its
-    sign, and (a^{p+1} + b^{p+1}) / ((p+1)(a+b)) where it changes sign.
+    With b >= a the sizes of the end values it is b^p (1 - (1 - r)^{p+1}) / ((p+1) r), r = (b - a) / b, where
+    the line keeps its sign, and (a^{p+1} + b^{p+1}) / ((p+1) (a + b)) where it changes sign.
     """
     a, b = np.minimum(np.abs(first), np.abs(final)), np.maximum(np.abs(first), np.abs(final))
     top = b**p
@@ -87,40 +99,53 @@ def mean_power(first: Array, final: Array, p: float) -> Array:
 def _adaptive(f: Half, g: Half, left: Array, right: Array, p: float) -> tuple[float, float]:
     """As `_power_integral`, by halving the panels on which |f - g|^p is no polynomial yet.
 
-    A change of sign or a jump costs a few dozen halvings of one panel, since its share falls with its width.
+    A change of sign or a jump costs a few dozen halvings of one panel, since its share falls with its width. A
+    panel rough by the curves' own rounding would be halved for ever: each round keeps the roughest panels only,
+    and all rounds together have a budget.
     """
     middle = 0.5 * (left + right)
-    far, near = f.at(middle, f.piece(left)), g.at(middle, g.piece(left))
-    scale = float(np.abs(far - near).max()) or float(np.abs(far).max()) or 1.0
-    least = 1.0 / len(left)
+    x, y = f.at(middle, f.piece(left)), g.at(middle, g.piece(left))
+    size = float(max(np.abs(x).max(), np.abs(y).max()))
+    scale = float(np.abs(x - y).max()) or size or 1.0
+    noise = _NOISE * _EPS * size / scale
+    most, budget = 2 * len(left), _ROUNDS * len(left)
+    tolerance = _TOLERANCE / len(left)
     settled = 0.0
-    for _ in range(_HALVINGS):
-        values, errors, noise = _on_panels(f, g, left, right, p, scale)
-        rough = errors > np.maximum(_TOLERANCE * least * (settled + values.sum()), noise)
+    while True:
+        values, errors, floors = _on_panels(f, g, left, right, p, scale, noise)
+        budget -= len(left)
+        rough = errors > np.maximum(tolerance * (settled + values.sum()), floors)
+        if rough.sum() > most:
+            rough &= errors >= np.partition(errors, -most)[-most]
+        if budget < 0 or not rough.any():
+            return scale, settled + float(values.sum())
         settled += float(values[~rough].sum())
-        if not rough.any():
-            return scale, settled
         left, right = left[rough], right[rough]
         middle = 0.5 * (left + right)
         left, right = np.concatenate([left, middle]), np.concatenate([middle, right])
-    return scale, settled + float(values[rough].sum())
 
 
 def _on_panels(
-    f: Half, g: Half, left: Array, right: Array, p: float, scale: float
+    f: Half, g: Half, left: Array, right: Array, p: float, scale: float, noise: float
 ) -> tuple[Array, Array, Array]:
-    """Integral of |(f - g) / scale|^p on each panel, an estimate of its error, and what rounding leaves of it."""
+    """Integrals of |(f - g) / scale|^p over the panels, their estimated errors, and what rounding leaves."""
     parts = []
     for start in range(0, len(left), _PANELS_AT_ONCE):
         low, high = left[start : start + _PANELS_AT_ONCE], right[start : start + _PANELS_AT_ONCE]
         width = high - low
         u = low[:, None] + 0.5 * width[:, None] * (1.0 + _NODES)
-        x, y = f.at(u, f.piece(low)[:, None]), g.at(u, g.piece(low)[:, None])
-        gap = np.abs(x - y) / scale
-        power = gap**p
-        peak = gap.max(axis=1)
-        size = np.maximum(np.abs(x).max(axis=1), np.abs(y).max(axis=1)) / scale
-        noise = 8 * _EPS * width * peak ** (p - 1) * (peak + p * size)
-        parts.append((0.5 * width * (power @ _WEIGHTS), width * np.abs(power @ _LAST.T).max(axis=1), noise))
-    values, errors, noises = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return values, errors, noises
+        gap = np.abs(f.at(u, f.piece(low)[:, None]) - g.at(u, g.piece(low)[:, None])) / scale
+        power, peak = gap**p, gap.max(axis=1)
+        floors = width * peak ** (p - 1) * (_NOISE * _EPS * peak + p * noise)
+        parts.append((0.5 * width * (power @ _WEIGHTS), width * np.abs(power @ _LAST.T).max(axis=1), floors))
+    values, errors, floors = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return values, errors, floors
+
+
+def monotone(mu: Empirical, nu: Empirical) -> sparse.coo_array:
+    """Return the monotone coupling of atoms on the line, shape (n, m): optimal for every p >= 1 at once."""
+    rows, columns = np.argsort(mu.points[:, 0]), np.argsort(nu.points[:, 0])
+    rows, columns = rows[mu.weights[rows] > 0], columns[nu.weights[columns] > 0]
+    f, g = cumulative(mu.weights[rows]), cumulative(nu.weights[columns])
+    left, right, i, j = merged(f[:-1], g[:-1], 1.0, _GRADING[:0])
+    return sparse.coo_array((right - left, (rows[i], columns[j])), shape=(len(mu.points), len(nu.points)))

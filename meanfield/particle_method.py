@@ -11,12 +11,10 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.special import roots_hermitenorm
 
 from meanfield.curve import Curve
 from meanfield.density import Density, Smooth
 from meanfield.gaussian import Gaussian
-from meanfield.grid import tensor_points
 from meanfield.push_forward import PushForward, corners, quadrature
 from meanfield.uniform import Uniform
 from particles import checks
@@ -127,12 +125,7 @@ def _discretised(mu0: Measure, n: int) -> tuple[Empirical, Any]:
         rule, atoms = quadrature(mu0, n)
         return atoms, lambda moved: PushForward(mu0, rule, moved)
     if isinstance(mu0, Gaussian):
-        nodes, weights = roots_hermitenorm(n)
-        product = weights / weights.sum()
-        for _ in range(mu0.dim - 1):
-            product = np.multiply.outer(product, weights / weights.sum()).ravel()
-        white = tensor_points([nodes] * mu0.dim)
-        return Empirical(mu0.mean + white @ mu0.root.T, product / product.sum()), lambda moved: moved
+        return mu0.quadrature(n), lambda moved: moved
     assert isinstance(mu0, Empirical)
     return mu0, lambda moved: moved
 

@@ -6,7 +6,7 @@ from functools import reduce, singledispatch
 
 import numpy as np
 
-from meanfield.density import Density, Smooth
+from meanfield.density import Density, Pdf, Smooth
 from meanfield.grid import Grid
 from meanfield.quadrature import AxisRule, TensorRule
 from meanfield.uniform import Uniform
@@ -38,12 +38,7 @@ def _(mu: Uniform, grid: Grid) -> Array:
 
 @cell_masses.register
 def _(mu: Smooth, grid: Grid) -> Array:
-    rule = TensorRule(tuple(AxisRule(grid.edges(k), _NODES) for k in range(grid.dim)))
-    inside = ((rule.points >= mu.lower) & (rule.points <= mu.upper)).all(axis=1)
-    heights = np.zeros(len(rule.points))
-    heights[inside] = mu.pdf(rule.points[inside])
-    fine = (rule.weights * heights).reshape([part for cells in grid.shape for part in (cells, _NODES)])
-    return fine.sum(axis=tuple(range(1, 2 * grid.dim, 2)))
+    return integrated(mu.pdf, mu.lower, mu.upper, grid, _NODES)
 
 
 @cell_masses.register
@@ -54,6 +49,16 @@ def _(mu: Density, grid: Grid) -> Array:
         shares = _overlaps(edges, grid.edges(k)) / np.diff(edges)[:, None]
         masses = np.moveaxis(np.tensordot(masses, shares, axes=(k, 0)), -1, k)
     return masses
+
+
+def integrated(pdf: Pdf, lower: Array, upper: Array, grid: Grid, nodes: int) -> Array:
+    """Return the integrals of pdf over the cells by `nodes` Gauss nodes along each axis; 0 outside [lower, upper]."""
+    rule = TensorRule(tuple(AxisRule(grid.edges(k), nodes) for k in range(grid.dim)))
+    inside = ((rule.points >= lower) & (rule.points <= upper)).all(axis=1)
+    heights = np.zeros(len(rule.points))
+    heights[inside] = pdf(rule.points[inside])
+    fine = (rule.weights * heights).reshape([part for cells in grid.shape for part in (cells, nodes)])
+    return fine.sum(axis=tuple(range(1, 2 * grid.dim, 2)))
 
 
 def _sides(mu: Uniform) -> list[tuple[float, float]]:

@@ -1,6 +1,6 @@
 """The image of a measure under a flow, known through quadrature nodes: mu_t = (Phi_t)_# mu_0.
 
-The flow map Phi_t is smooth, so its values at Gauss-Legendre nodes give both the integrals against mu_t
+The flow map Phi_t is smooth and one-to-one, so its values at Gauss-Legendre nodes give both the integrals against mu_t
 (quadrature weights times density) and Phi_t itself everywhere (interpolation), to spectral accuracy.
 """
 
@@ -11,10 +11,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from meanfield.density import Density, Smooth
 from meanfield.grid import Grid
-from meanfield.projection import cell_masses
+from meanfield.projection import cell_masses, integrated
 from meanfield.quadrature import AxisRule, TensorRule
 from meanfield.uniform import Uniform
 from particles import checks
@@ -22,6 +23,11 @@ from particles.checks import Array
 from particles.measure import Empirical
 
 Source = Uniform | Smooth | Density
+
+_CELL_NODES = 4  # along an axis, to integrate the density over a cell
+_NEWTON_STEPS = 12
+_NEWTON_TOLERANCE = 1e-12  # of the image's size
+_OVERHANG = 0.05  # of the source's box: how far Newton may stray outside, where the polynomial still follows Phi
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +79,40 @@ class PushForward:
         """Phi(y) for points y (m, d) of the source's box; shape (m, d)."""
         return self.rule.interpolate(self.nodes.points, checks.directions("y", y, self.dim))
 
+    def jacobian(self, y: Any) -> Array:
+        """DPhi(y) for points y (m, d) of the source's box; shape (m, d, d)."""
+        y = checks.directions("y", y, self.dim)
+        return self.rule.interpolate(self._slopes, y).reshape(len(y), self.dim, self.dim)
+
+    @cached_property
+    def _slopes(self) -> Array:
+        return self.rule.slopes(self.nodes.points).reshape(len(self.nodes.points), -1)
+
+    def preimage(self, x: Any) -> Array:
+        """Phi^{-1}(x) for points x (m, d) by Newton's method from the nearest node; NaN rows outside the image."""
+        x = checks.directions("x", x, self.dim)
+        y = self.rule.points[cKDTree(self.nodes.points).query(x)[1]]
+        lower, upper = self.source.lower, self.source.upper
+        slack = _OVERHANG * (upper - lower)
+        low, high = self.box
+        close_enough = _NEWTON_TOLERANCE * np.max(high - low)
+        missed = np.ones(len(x), dtype=bool)
+        for _ in range(_NEWTON_STEPS):
+            here = y[missed]
+            step = np.linalg.solve(self.jacobian(here), (x[missed] - self.flow(here))[..., None])[..., 0]
+            y[missed] = np.clip(here + step, lower - slack, upper + slack)
+            missed = np.abs(self.flow(y) - x).max(axis=1) > close_enough
+        outside = ((y < lower) | (y > upper)).any(axis=1)
+        return np.where((missed | outside)[:, None], np.nan, y)
+
+    def pdf(self, x: Any) -> Array:
+        """rho_0(y) / |det DPhi(y)| at x = Phi(y), 0 outside the image of the box; x (m, d), shape (m,)."""
+        y = self.preimage(x)
+        inside = ~np.isnan(y[:, 0])
+        heights = np.zeros(len(y))
+        heights[inside] = self.source.pdf(y[inside]) / np.abs(np.linalg.det(self.jacobian(y[inside])))
+        return heights
+
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return n independent draws: draws of the source, moved; shape (n, d)."""
         return self.flow(self.source.sample(n, rng))
@@ -99,6 +139,11 @@ class PushForward:
             across = self.flow(grid.centres + step) - self.flow(grid.centres - step)
             spread += float(masses @ (across**2).sum(axis=1)) / 12
         return Empirical(self.flow(grid.centres), masses), float(np.sqrt(spread))
+
+
+@cell_masses.register
+def _(mu: PushForward, grid: Grid) -> Array:
+    return integrated(mu.pdf, *mu.box, grid, _CELL_NODES)
 
 
 def corners(lower: Array, upper: Array) -> Array:

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
+from scipy.linalg import block_diag
 
 from meanfield.grid import tensor_points
 from particles.checks import Array
@@ -69,6 +70,16 @@ class AxisRule:
         matrix[np.arange(len(y)), panel] = rows
         return matrix.reshape(len(y), -1)
 
+    @cached_property
+    def differentiation(self) -> Array:
+        """The matrix (p n, p n) that takes values at the nodes to the polynomials' derivatives there."""
+        nodes, _, barycentric = gauss_legendre(self.n)
+        gaps = nodes[:, None] - nodes + np.eye(self.n)
+        local = barycentric / barycentric[:, None] / gaps
+        np.fill_diagonal(local, 0.0)
+        np.fill_diagonal(local, -local.sum(axis=1))
+        return block_diag(*(local / half for half in self._panels[1]))
+
 
 @dataclass(frozen=True, eq=False)
 class TensorRule:
@@ -98,7 +109,17 @@ class TensorRule:
         """Return the interpolating polynomial of values (N, c) at the points y (m, d); shape (m, c)."""
         shape = [len(axis.nodes) for axis in self.axes]
         tensor = values.reshape(*shape, values.shape[1])
-        return np.concatenate([self._rows(tensor, block) for block in _blocks(y)])
+        parts = [self._rows(tensor, block) for block in _blocks(y)]
+        return np.concatenate(parts) if parts else np.empty((0, values.shape[1]))
+
+    def slopes(self, values: Array) -> Array:
+        """Return the derivatives along each axis, at the nodes, of the polynomial with values (N, c); (N, c, d)."""
+        tensor = values.reshape(*(len(axis.nodes) for axis in self.axes), values.shape[1])
+        along = [
+            np.moveaxis(np.tensordot(axis.differentiation, tensor, axes=(1, k)), 0, k)
+            for k, axis in enumerate(self.axes)
+        ]
+        return np.stack(along, axis=-1).reshape(*values.shape, len(self.axes))
 
     def _rows(self, tensor: Array, y: Array) -> Array:
         matrices = [axis.interpolation(y[:, k]) for k, axis in enumerate(self.axes)]

@@ -21,6 +21,8 @@ from particles.dynamics import Dynamics
 from particles.march import STOPPED, march
 from particles.steppers import Adaptive, Stepper
 
+_TIGHT = Adaptive(rtol=1e-12, atol=1e-14)
+
 
 @dataclass(frozen=True)
 class Riccati:
@@ -32,7 +34,7 @@ class Riccati:
         How they are integrated.
     """
 
-    stepper: Stepper = Adaptive(rtol=1e-12, atol=1e-14)
+    stepper: Stepper = _TIGHT
 
     def check(self, dynamics: Dynamics, mu0: Any) -> None:
         """Refuse data that are not Gaussian."""
@@ -52,7 +54,9 @@ class Riccati:
         run = march(velocity, np.vstack([mu0.mean, mu0.cov]), times, self.stepper, row="moment", progress=progress)
         message = run.message
         if run.status == STOPPED:
-            message += f"; the covariance had reached {_largest(run.states[-1]):.3g} at t = {run.times[-1]:.6g} and blows up"
+            message += (
+                f"; the covariance had reached {_largest(run.states[-1]):.3g} at t = {run.times[-1]:.6g} and blows up"
+            )
         measures = tuple(Gaussian(state[0], state[1:]) for state in run.states)
         return Curve(run.times, measures, run.stats, run.status, message)
 

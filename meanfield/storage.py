@@ -37,7 +37,11 @@ def pack(mu: Measure) -> tuple[str, dict[str, Array]]:
             return "Density", {"lower": mu.lower, "upper": mu.upper, "masses": mu.masses}
         case Smooth():
             heights = mu.pdf(TensorRule.on_box(mu.lower, mu.upper, mu.nodes).points)
-            return "Smooth", {"lower": mu.lower, "upper": mu.upper, "heights": np.asarray(heights, dtype=float)}
+            return "Smooth", {
+                "lower": mu.lower,
+                "upper": mu.upper,
+                "heights": np.asarray(heights, dtype=float),
+            }
         case PushForward():
             kind, source = pack(mu.source)
             parts: dict[str, Any] = {f"source.{name}": array for name, array in source.items()}

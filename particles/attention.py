@@ -1,6 +1,6 @@
 """The attention field: linear algebra around grad Lambda.
 
-    X[mu](x) = sum_h V_h grad Lambda_mu(B_h^T x),  B_h = Q_h^T K_h                       (6.2), section 12
+X[mu](x) = sum_h V_h grad Lambda_mu(B_h^T x),  B_h = Q_h^T K_h                       (6.2), section 12
 """
 
 from __future__ import annotations

@@ -40,6 +40,14 @@ class Dynamics(Protocol):
         """Derivative of the velocity in x; shape (m, d, d)."""
         ...
 
+    def attention_at(self, t: float) -> Attention:
+        """The attention whose field moves the points at depth t, up to a term linear in x."""
+        ...
+
+    def frame(self, t: float) -> Array:
+        """F(t) of shape (d, d), with x = F(t) z between raw tokens x and those of this law, z."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Raw:
@@ -76,6 +84,14 @@ class Raw:
     def jacobian(self, t: float, x: Any, mu: Measure) -> Array:
         """DX[mu](x), shape (m, d, d)."""
         return self.attention.jacobian(mu, x)
+
+    def attention_at(self, t: float) -> Attention:
+        """The attention itself, at every depth."""
+        return self.attention
+
+    def frame(self, t: float) -> Array:
+        """The identity: this is the law in the tokens' own frame."""
+        return np.eye(self.dim)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,9 +131,7 @@ class Rescaled:
         if dt is not None:
             R = np.eye(self.dim) + dt * self.attention.U
             if np.linalg.cond(R) > 1.0 / np.finfo(float).eps:
-                problems.add(
-                    f"R = I + dt V must be invertible; with dt = {dt} it is singular. Choose a smaller `dt`."
-                )
+                problems.add(f"R = I + dt V must be invertible; with dt = {dt} it is singular. Choose a smaller `dt`.")
         problems.raise_if_any()
 
     @property
@@ -141,11 +155,11 @@ class Rescaled:
         return _frames(self.attention, self.dt, float(t))[0]
 
     def raw_points(self, t: float, z: Any) -> Array:
-        """x = F(t) z for rescaled points z of shape (m, d)."""
+        """X = F(t) z for rescaled points z of shape (m, d)."""
         return checks.directions("z", z, self.dim) @ self.frame(t).T
 
     def rescaled_points(self, t: float, x: Any) -> Array:
-        """z = F(t)^{-1} x for raw points x of shape (m, d)."""
+        """Z = F(t)^{-1} x for raw points x of shape (m, d)."""
         return checks.directions("x", x, self.dim) @ _frames(self.attention, self.dt, float(t))[1].T
 
     def attention_at(self, t: float) -> Attention:

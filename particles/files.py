@@ -50,7 +50,9 @@ def read_npz(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
         record = json.loads(str(arrays.pop("header")))
         found = record.pop("kind")
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as trouble:
-        raise ValueError(f"`path` must be a file written by save; {path} is not, or is damaged: {trouble}.") from trouble
+        raise ValueError(
+            f"`path` must be a file written by save; {path} is not, or is damaged: {trouble}."
+        ) from trouble
     if found != kind:
         raise ValueError(f"`path` must hold a {kind}; {path} holds a {found}.")
     return arrays, record

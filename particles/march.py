@@ -34,7 +34,13 @@ def progress_bar(total: float, shown: bool, unit: str = "t") -> tqdm:
 
 
 def march(
-    velocity: Velocity, state: Array, times: Array, stepper: Stepper, *, row: str = "token", progress: bool = False
+    velocity: Velocity,
+    state: Array,
+    times: Array,
+    stepper: Stepper,
+    *,
+    row: str = "token",
+    progress: bool = False,
 ) -> March:
     """Integrate y' = velocity(t, y) from y(times[0]) = state and return y at each of `times`.
 

@@ -1,8 +1,8 @@
 """Probability measures as the field sees them: through the cumulant generating function.
 
-    Lambda_mu(a)      = log int e^{<a,y>} dmu(y)
-    grad Lambda_mu(a) = mean of mu tilted by e^{<a,.>}
-    hess Lambda_mu(a) = covariance of the tilted measure
+Lambda_mu(a)      = log int e^{<a,y>} dmu(y)
+grad Lambda_mu(a) = mean of mu tilted by e^{<a,.>}
+hess Lambda_mu(a) = covariance of the tilted measure
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Empirical:
 
     @cached_property
     def log_weights(self) -> Array:
-        """log w_j, -inf where w_j = 0; shape (n,)."""
+        """Log w_j, -inf where w_j = 0; shape (n,)."""
         with np.errstate(divide="ignore"):
             return checks.frozen(np.log(self.weights))
 

@@ -95,4 +95,6 @@ def _check_discrete(dynamics: Dynamics, times: Array, stepper: Stepper, problems
     steps = times / dt
     off = np.abs(steps - np.round(steps)) > 1e-9 * np.maximum(1.0, np.abs(steps))
     if off.any() or (times < 0).any():
-        problems.add(f"`times` of a discrete law must be multiples of dt = {dt}, from 0 on; got {times[off | (times < 0)][0]}.")
+        problems.add(
+            f"`times` of a discrete law must be multiples of dt = {dt}, from 0 on; got {times[off | (times < 0)][0]}."
+        )

@@ -90,9 +90,7 @@ def _list(_: argparse.Namespace) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     problems = [
-        f"no study is called {name!r}. {nearest(name, STUDIES)}"
-        for name in chosen.names
-        if name not in STUDIES
+        f"no study is called {name!r}. {nearest(name, STUDIES)}" for name in chosen.names if name not in STUDIES
     ]
     jobs = None if chosen.jobs is None else _integer("--jobs", chosen.jobs, 1, problems)
     seed = _integer("--seed", chosen.seed, 0, problems)

@@ -37,9 +37,7 @@ class CaseStore:
         """Return the stored result of `case`, or None if there is none or it is damaged."""
         try:
             stored = files.read_json(self.path(case))
-            intact = stored["digest"] == _digest(stored["result"]) and stored["key"] == _round_trip(
-                self._key(case)
-            )
+            intact = stored["digest"] == _digest(stored["result"]) and stored["key"] == _round_trip(self._key(case))
         # A damaged file can be wrong in any way: cut off, not UTF-8, a list, keys missing.
         except (OSError, ValueError, TypeError, LookupError):
             return None

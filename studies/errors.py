@@ -34,6 +34,6 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     >>> nearest("stabilty", ["stability", "convergence"])
     'Did you mean stability?'
     """
-    names = list(valid)
+    names = {one.lower(): one for one in valid}
     close = difflib.get_close_matches(name.lower(), names, n=1)
-    return f"Did you mean {close[0]}?" if close else f"Valid: {', '.join(names)}."
+    return f"Did you mean {names[close[0]]}?" if close else f"Valid: {', '.join(names.values())}."

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from particles.files import write_beside
 from studies import strict_json
@@ -43,8 +43,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     StoreError
         If that fails; `path` is then as it was, and nothing is left beside it.
     """
+
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
     try:
-        write_beside(path, lambda file: file.write(content))
+        write_beside(path, write)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 

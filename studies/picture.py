@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +22,10 @@ TOKENS, LIMIT = "#1b1b1b", "#2f6db5"
 MOST_PATHS, MOST_PANELS, PANELS_IN_A_ROW = 200, 8, 4
 # Panels share their axes while the smallest cloud still fills a twentieth of the largest.
 SHARED_RATIO = 20.0
-BANDS = ((0.05, 0.95), (0.25, 0.75))
+# Lines of equal mass between them, none of them the median: that of a law in two halves says nothing.
+QUANTILES = 20
+# Densities use the lighter half of the colours, so that tokens stand out.
+DARKEST = 2.0
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,10 @@ def _on_the_line(frames: Frames) -> Figure:
     axes = figure.add_subplot(xlabel="t", ylabel="x")
     if frames.limit:
         reached = frames.times[: len(frames.limit)]
-        for low, high in BANDS:
-            edges = np.array([views.quantiles(measure, [low, high]) for measure in frames.limit])
-            label = f"limit, quantiles {low:g} to {high:g}"
-            axes.fill_between(reached, edges[:, 0], edges[:, 1], color=LIMIT, alpha=0.25, lw=0, label=label)
-        median = [float(views.quantiles(measure, 0.5)) for measure in frames.limit]
-        axes.plot(reached, median, color=LIMIT, lw=1.5, label="limit, median")
+        levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
+        streams = np.array([views.quantiles(measure, levels) for measure in frames.limit])
+        lines = axes.plot(reached, streams, color=LIMIT, lw=1.0, alpha=0.6)
+        lines[0].set_label(f"limit: between two lines 1/{QUANTILES} of the mass")
     if frames.tokens:
         reached = frames.times[: len(frames.tokens)]
         paths = np.stack([mu.points[:, 0] for mu in frames.tokens])
@@ -76,8 +78,8 @@ def _on_the_line(frames: Frames) -> Figure:
 def _panels(frames: Frames) -> Figure:
     chosen = np.unique(np.linspace(0, frames.count - 1, min(frames.count, MOST_PANELS)).round().astype(int))
     axes_of_view, labels = _view(frames)
-    columns = min(len(chosen), PANELS_IN_A_ROW)
-    rows = -(-len(chosen) // columns)
+    rows = -(-len(chosen) // PANELS_IN_A_ROW)
+    columns = -(-len(chosen) // rows)
     figure = Figure(figsize=(max(3.1 * columns, 4.5), 3.3 * rows + 0.6), layout="constrained")
     windows = [_window(frames, k, axes_of_view) for k in chosen]
     widths = [float((high - low).max()) for low, high in windows]
@@ -92,7 +94,13 @@ def _panels(frames: Frames) -> Figure:
         if k < len(frames.limit):
             _draw_limit(axes, frames.limit[k], axes_of_view, window)
         if k < len(frames.tokens):
-            _dots(axes, frames.tokens[k], axes_of_view, TOKENS, 16.0)
+            _dots(
+                axes,
+                frames.tokens[k],
+                axes_of_view,
+                TOKENS,
+                float(np.clip(800 / len(frames.tokens[k].points), 2, 16)),
+            )
     note = "" if shared else "; each panel has its own scale"
     what = [f"black: {len(frames.tokens[0].points)} tokens"] if frames.tokens else []
     what += ["blue: mean-field limit"] if frames.limit else []
@@ -129,22 +137,23 @@ def _window(frames: Frames, k: int, view: Array) -> tuple[Array, Array]:
 def _draw_limit(axes: Axes, measure: Measure, view: Array, window: tuple[Array, Array]) -> None:
     if measure.dim == 2 and isinstance(measure, meanfield.Density):
         heights = measure.masses / measure.grid.volume
-        axes.pcolormesh(
-            measure.grid.edges(0), measure.grid.edges(1), heights.T, cmap="Blues", vmin=0, rasterized=True
-        )
+        axes.pcolormesh(measure.grid.edges(0), measure.grid.edges(1), heights.T, **_shade(heights))
     elif measure.dim == 2 and isinstance(measure, meanfield.Gaussian | meanfield.Uniform):
         walls = [np.linspace(window[0][i], window[1][i], 161) for i in (0, 1)]
         middles = [0.5 * (wall[1:] + wall[:-1]) for wall in walls]
         at = np.stack(np.meshgrid(*middles, indexing="xy"), axis=-1).reshape(-1, 2)
-        axes.pcolormesh(*walls, measure.pdf(at).reshape(160, 160), cmap="Blues", vmin=0, rasterized=True)
+        heights = measure.pdf(at).reshape(160, 160)
+        axes.pcolormesh(*walls, heights, **_shade(heights))
     else:
         _dots(axes, views.atoms(measure), view, LIMIT, 8.0, alpha=0.5)
+
+
+def _shade(heights: Array) -> dict[str, Any]:
+    return {"cmap": "Blues", "vmin": 0.0, "vmax": DARKEST * float(heights.max()), "rasterized": True}
 
 
 def _dots(axes: Axes, mu: Empirical, view: Array, colour: str, size: float, alpha: float = 1.0) -> None:
     """Draw atoms, their areas in the ratio of their weights."""
     seen = mu.points @ view
     areas = size * mu.weights / mu.weights.max()
-    axes.scatter(
-        seen[:, 0], seen[:, 1], s=areas, color=colour, alpha=alpha, lw=0, rasterized=len(seen) > 2000
-    )
+    axes.scatter(seen[:, 0], seen[:, 1], s=areas, color=colour, alpha=alpha, lw=0, rasterized=len(seen) > 500)

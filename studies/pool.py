@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def each_case(module: str, cases: Mapping[int, Case], jobs: int) -> Iterator[Finished]:
+def each_case(module: str, cases: Mapping[int, Case], jobs: int) -> Generator[Finished, None, None]:
     """Yield the end of every case, in the order in which they end.
 
     Parameters

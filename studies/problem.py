@@ -117,9 +117,7 @@ def _tables(source: dict[str, Any], wrong: list[str]) -> dict[str, Any]:
         elif not isinstance(content, dict):
             wrong.append(f"[{name}] must be a table; got {content!r}.")
         elif (model := _model(name, content, wrong)) is not None:
-            given = {
-                key: value for key, value in content.items() if key != "kind" or None in tables.TABLES[name]
-            }
+            given = {key: value for key, value in content.items() if key != "kind" or None in tables.TABLES[name]}
             try:
                 parts[name] = model.model_validate(given)
             except ValidationError as error:
@@ -165,18 +163,13 @@ def _missing(source: dict[str, Any], parts: dict[str, Any]) -> list[str]:
     there = set(source)
     drawn = getattr(parts.get("tokens"), "n", None) is not None
     wrong = [f"[{name}] is missing." for name in tables.REQUIRED if name not in there]
-    if not there & {"initial", "tokens"}:
+    if not there & {"initial", "tokens", "method"}:
         wrong.append("there is nothing to solve: give [tokens], or [initial] and [method], or both.")
     if "method" in there and "initial" not in there:
         wrong.append("[method] solves the limit, which needs [initial].")
     if drawn and "initial" not in there:
         wrong.append("[tokens] `n` tokens are drawn from [initial], which is missing.")
-    if (
-        "initial" in there
-        and "method" not in there
-        and not drawn
-        and ("tokens" not in there or "tokens" in parts)
-    ):
+    if "initial" in there and "method" not in there and not drawn and ("tokens" not in there or "tokens" in parts):
         wrong.append("[initial] is there in vain: give [method] for the limit, or [tokens] with `n`.")
     if "stepper" in there and "tokens" not in there:
         wrong.append("[stepper] moves the tokens, but there is no [tokens].")

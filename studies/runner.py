@@ -59,9 +59,7 @@ class Outcome:
     reused: int
 
 
-def run(
-    study: Study, config: StudyConfig, out: Path, *, jobs: int | None = None, progress: bool = False
-) -> Outcome:
+def run(study: Study, config: StudyConfig, out: Path, *, jobs: int | None = None, progress: bool = False) -> Outcome:
     """Compute what is missing of a study's cases, and report when all are there.
 
     Parameters
@@ -146,9 +144,7 @@ def _sum_up(module: StudyModule, config: StudyConfig, results: list[dict[str, An
     return _Report(summary, module.table(summary), module.figure(summary))
 
 
-def _shown(
-    ends: Iterator[pool.Finished], name: str, done: int, total: int, progress: bool
-) -> Iterator[pool.Finished]:
+def _shown(ends: Iterator[pool.Finished], name: str, done: int, total: int, progress: bool) -> Iterator[pool.Finished]:
     with tqdm(total=total, initial=done, desc=name, unit="case", disable=not progress) as bar:
         for end in ends:
             bar.update()

@@ -73,9 +73,7 @@ def _tokens(problem: Problem, progress: bool) -> particles.Trajectory | None:
     if problem.tokens is None:
         return None
     try:
-        return particles.solve(
-            problem.law, problem.tokens, problem.times, stepper=problem.stepper, progress=progress
-        )
+        return particles.solve(problem.law, problem.tokens, problem.times, stepper=problem.stepper, progress=progress)
     except ValueError as error:
         raise BadInput(f"[tokens] {line}" for line in str(error).splitlines()) from error
 
@@ -84,9 +82,7 @@ def _limit(problem: Problem, progress: bool) -> meanfield.Curve | None:
     if problem.initial is None or problem.method is None:
         return None
     try:
-        return meanfield.solve(
-            problem.law, problem.initial, problem.times, method=problem.method, progress=progress
-        )
+        return meanfield.solve(problem.law, problem.initial, problem.times, method=problem.method, progress=progress)
     except ValueError as error:
         raise BadInput(f"[method] {line}" for line in str(error).splitlines()) from error
 
@@ -114,7 +110,8 @@ def _distances(path: particles.Trajectory | None, curve: meanfield.Curve | None)
     if path is None or curve is None:
         return {}
     both = min(len(path.times), len(curve.times))
-    return {"w2": [float(meanfield.wasserstein(path[k], curve[k])) for k in range(both)]}
+    plans = [meanfield.transport(path[k], curve[k]) for k in range(both)]
+    return {"w2": [plan.distance for plan in plans], "w2_quantisation": [plan.quantisation for plan in plans]}
 
 
 def _save(folder: Path, solutions: dict[str, Any]) -> None:
@@ -142,6 +139,4 @@ def _table(times: Array, summary: dict[str, Any]) -> str:
     heads = list(columns)
     widths = [max(map(len, [head, *column])) for head, column in zip(heads, cells, strict=True)]
     lines = [heads, *([column[k] if k < len(column) else "-" for column in cells] for k in range(len(times)))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
-    )
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)

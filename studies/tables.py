@@ -53,8 +53,8 @@ class AttentionTable(Table):
     def build(self) -> particles.Attention:
         """Return the attention."""
         shape = np.shape(self.V)
-        identity = np.eye(shape[-1]) if shape else None
-        if identity is not None and len(shape) == 3:
+        identity = np.eye(*shape[-1:] or (1,))
+        if len(shape) == 3:
             identity = np.tile(identity, (shape[0], 1, 1))
         return particles.Attention(
             Q=identity if self.Q is None else self.Q, K=identity if self.K is None else self.K, V=self.V

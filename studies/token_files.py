@@ -51,9 +51,7 @@ def _npz(path: Path) -> tuple[Any, Any]:
             return archive["points"], archive["weights"] if "weights" in names else None
         if len(names) == 1:
             return archive[names[0]], None
-    raise ValueError(
-        f"must hold one array, or `points` and `weights`; it holds {', '.join(names) or 'nothing'}"
-    )
+    raise ValueError(f"must hold one array, or `points` and `weights`; it holds {', '.join(names) or 'nothing'}")
 
 
 def _csv(path: Path) -> tuple[Any, Any]:

@@ -4,7 +4,6 @@ The running maximum `top` and the running sums are rescaled when a block brings 
 overflows whatever the exponents. Everything is in base 2 and structure-of-arrays; every sum has a fixed order.
 """
 
-# ruff: noqa: ANN001, ANN202
 import math
 
 from numba import njit

@@ -4,7 +4,6 @@
 3e-18, below rounding); 2^i is added to the exponent bits. No branch, no table, no library call.
 """
 
-# ruff: noqa: ANN001, ANN202, D103
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
@@ -40,9 +39,7 @@ def maximum(context, left, right):
 
     def emit(context, builder, signature, arguments):
         double = ir.DoubleType()
-        function = builder.module.declare_intrinsic(
-            "llvm.maximum", [double], ir.FunctionType(double, [double, double])
-        )
+        function = builder.module.declare_intrinsic("llvm.maximum", [double], ir.FunctionType(double, [double, double]))
         return builder.call(function, arguments)
 
     return types.float64(types.float64, types.float64), emit

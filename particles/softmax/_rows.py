@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 
 from numba import config
 
@@ -33,7 +34,7 @@ def share_rows(work: Callable[[int, int], None], rows: int, cost_per_row: int) -
         return
     pieces = max(min(threads, rows), -(-cost // _PIECE))
     bounds = [rows * k // pieces for k in range(pieces + 1)]
-    spans = [(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if a < b]
+    spans = [(a, b) for a, b in pairwise(bounds) if a < b]
     if threads == 1:
         for first, last in spans:
             work(first, last)

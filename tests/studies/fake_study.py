@@ -6,8 +6,6 @@ import os
 import time
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from studies.contract import StudyConfig
 
 
@@ -18,10 +16,7 @@ class Config(StudyConfig):
 
 
 def cases(config):
-    return [
-        {"k": k, "seed": config.seed, "log": config.log, "trouble": config.trouble}
-        for k in range(config.count)
-    ]
+    return [{"k": k, "seed": config.seed, "log": config.log, "trouble": config.trouble} for k in range(config.count)]
 
 
 def run_case(case):
@@ -58,6 +53,8 @@ def table(summary):
 
 
 def figure(summary):
+    from matplotlib.figure import Figure  # a worker does not draw, and starts quicker without
+
     drawn = Figure(figsize=(2, 2))
     drawn.add_subplot().plot(summary["squares"])
     return drawn

@@ -17,9 +17,7 @@ def python(*arguments):
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["list"], ["run", "--help"], ["run", "nothing", "--out", "x"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "--help"], ["run", "nothing", "--out", "x"]])
 def test_light_commands_import_nothing_heavy(arguments):
     done = python(
         "-c",
@@ -112,9 +110,7 @@ def test_a_failed_run_is_3_and_says_why(fake, tmp_path, capsys):
     fake.write_text("raise")
     assert command.main(["run", "fake", "--jobs", "1", "--out", str(tmp_path / "out")]) == errors.RUN_FAILED
     said = capsys.readouterr().err
-    assert (
-        "'k': 1" in said and "the case went wrong" in said and "1 failed; the finished cases are kept" in said
-    )
+    assert "'k': 1" in said and "the case went wrong" in said and "1 failed; the finished cases are kept" in said
 
 
 def test_a_store_that_cannot_be_written_is_4(fake, tmp_path, capsys):

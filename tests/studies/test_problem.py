@@ -84,15 +84,13 @@ def test_every_table_builds_its_object():
     assert isinstance(task.initial, meanfield.Gaussian) and task.initial.mean == [0.5]
     assert parsed({"stepper": {"kind": "rk4", "dt": 0.1}}).stepper == particles.RK4(0.1)
     assert parsed({"stepper": {"kind": "adaptive", "rtol": 1e-5}}).stepper == particles.Adaptive(rtol=1e-5)
-    assert parsed({"method": {"kind": "finite_volume", "cells": 8}}).method == meanfield.FiniteVolume(
-        8, order=2
-    )
+    assert parsed({"method": {"kind": "finite_volume", "cells": 8}}).method == meanfield.FiniteVolume(8, order=2)
 
 
 def test_all_problems_come_at_once_with_the_nearest_names():
     said = complaints(
         {
-            "attention": {"V": [[1.0, 2.0], [3.0]], "Kay": [[1.0]]},
+            "attention": {"V": [[1.0, 2.0], [3.0]], "k": [[1.0]]},
             "law": {"kind": "rescald"},
             "initial": {"kind": "uniform", "lower": [0.0], "uper": [1.0]},
             "times": {"values": [0.0, 2.0, 1.0]},
@@ -103,7 +101,7 @@ def test_all_problems_come_at_once_with_the_nearest_names():
     assert sorted(said) == sorted(
         [
             "[attention] `V` must be rectangular; its rows have unequal lengths.",
-            "[attention] `Kay` is unknown. Did you mean K?",
+            "[attention] `k` is unknown. Did you mean K?",
             "[law] `kind` = 'rescald' is unknown. Did you mean rescaled?",
             "[initial] `upper` is missing.",
             "[initial] `uper` is unknown. Did you mean upper?",
@@ -142,7 +140,7 @@ def test_all_problems_come_at_once_with_the_nearest_names():
             {"initial": {"kind": "uniform", "lower": [0, 0], "upper": [1, 1]}},
             "[initial] has dimension 2, [attention] 1.",
         ),
-        ({"initial": None}, "[method] solves the limit, which needs [initial]."),
+        ({"initial": None, "tokens": None}, "[method] solves the limit, which needs [initial]."),
         (
             {"initial": None, "method": None},
             "[tokens] `n` tokens are drawn from [initial], which is missing.",
@@ -277,5 +275,5 @@ def test_the_figure_shows_tokens_limit_or_both_in_any_dimension(dim, kind):
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ([""] if dim == 1 else ["t = 0", "t = 1", "t = 2"][: frames.count])
     drawn = sum(len(axes.collections) + len(axes.lines) for axes in figure.axes)
-    on_the_line = {"tokens": 7, "limit": 3, "both": 10}  # paths; two bands and a median
+    on_the_line = {"tokens": 7, "limit": picture.QUANTILES, "both": 7 + picture.QUANTILES}
     assert drawn == (on_the_line[kind] if dim == 1 else {"tokens": 3, "limit": 2, "both": 5}[kind])

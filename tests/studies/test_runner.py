@@ -39,7 +39,7 @@ class Trial:
         self.trouble = folder / "trouble"
         self.log = folder / "log"
 
-    def run(self, jobs=2, out="out", **settings):
+    def run(self, jobs=1, out="out", **settings):
         self.log.write_text("")
         config = self.config(log=str(self.log), trouble=str(self.trouble), **settings)
         return runner.run(FAKE, config, self.folder / out, jobs=jobs)
@@ -108,9 +108,7 @@ def test_a_damaged_case_is_computed_again(trial, damage):
 def test_a_failing_case_does_not_lose_the_others(trial, trouble, reason):
     trial.trouble.write_text(trouble)
     outcome = trial.run(jobs=1)
-    assert [("'k': 1" in failure.what, reason in failure.reason) for failure in outcome.failures] == [
-        (True, True)
-    ]
+    assert [("'k': 1" in failure.what, reason in failure.reason) for failure in outcome.failures] == [(True, True)]
     assert outcome.summary is None and not (trial.folder / "out" / "fake" / "fake.json").exists()
     assert len(trial.case_files) == 3
     trial.trouble.unlink()

@@ -1,0 +1,163 @@
+"""Atoms in place of a density, with a bound on what that costs.
+
+Cut the space into cells C_b of mass m_b and put the mass of each at its centroid c_b. Moving every point of a
+cell to its centroid is one coupling, so
+
+    W_2(mu, sum_b m_b delta_{c_b})^2 <= sum_b int_{C_b} |y - c_b|^2 dmu(y)
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from meanfield.density import Density, Smooth
+from meanfield.gaussian import Gaussian
+from meanfield.grid import Grid, tensor_points
+from meanfield.push_forward import PushForward
+from meanfield.quadrature import AxisRule, TensorRule
+from meanfield.uniform import Uniform
+from particles.checks import Array
+from particles.measure import Empirical
+
+_NODES = 4  # Gauss nodes along each axis of a cell of a smooth density
+
+
+@singledispatch
+def quantise(mu: Any, atoms: int) -> tuple[Empirical, float]:
+    """Return atoms that stand for a measure, and a bound on their W2 distance to it.
+
+    Parameters
+    ----------
+    mu : measure
+        Atoms are returned as they are, with bound 0, however many they are.
+    atoms : int
+        At most so many atoms for a measure that has a density.
+
+    Raises
+    ------
+    TypeError
+        If the measure is of a kind that is not known here.
+
+    Notes
+    -----
+    The bound is exact up to rounding for `Uniform`, `Density` and `Gaussian`, up to quadrature for `Smooth`,
+    and to leading order in the cells' width for `PushForward`.
+    """
+    raise TypeError(f"`mu` must be a measure that this package knows; got {type(mu).__name__}.")
+
+
+@quantise.register
+def _(mu: Empirical, atoms: int) -> tuple[Empirical, float]:
+    return mu, 0.0
+
+
+@quantise.register
+def _(mu: Uniform, atoms: int) -> tuple[Empirical, float]:
+    sides = mu.upper - mu.lower
+    grid = Grid(mu.lower, mu.upper, _cells(sides, atoms))
+    return Empirical(grid.centres), math.sqrt(_within(grid))
+
+
+@quantise.register
+def _(mu: Density, atoms: int) -> tuple[Empirical, float]:
+    masses = mu.masses.ravel()
+    held = masses > 0
+    centres, masses = mu.grid.centres[held], masses[held] / masses.sum()
+    if len(masses) <= atoms:
+        return Empirical(centres, masses), math.sqrt(_within(mu.grid))
+    blocks = _blocks(centres, masses, atoms)
+    totals = np.bincount(blocks, masses)
+    centroids = _sums(blocks, masses[:, None] * centres) / totals[:, None]
+    spread = float(masses @ ((centres - centroids[blocks]) ** 2).sum(axis=1))
+    return Empirical(centroids, totals / totals.sum()), math.sqrt(spread + _within(mu.grid))
+
+
+@quantise.register
+def _(mu: Smooth, atoms: int) -> tuple[Empirical, float]:
+    grid = Grid(mu.lower, mu.upper, _cells(mu.upper - mu.lower, atoms))
+    rule = TensorRule(tuple(AxisRule(grid.edges(k), _NODES) for k in range(grid.dim)))
+    weights = rule.weights * mu.pdf(rule.points)
+    weights /= weights.sum()
+    node = np.indices([_NODES * cells for cells in grid.shape]).reshape(grid.dim, -1) // _NODES
+    blocks = np.ravel_multi_index(tuple(node), grid.shape)
+    masses = np.bincount(blocks, weights)
+    centroids = grid.centres.copy()
+    held = masses > 0
+    centroids[held] = _sums(blocks, weights[:, None] * rule.points)[held] / masses[held, None]
+    spread = float(weights @ ((rule.points - centroids[blocks]) ** 2).sum(axis=1))
+    return Empirical(centroids[held], masses[held] / masses.sum()), math.sqrt(spread)
+
+
+@quantise.register
+def _(mu: Gaussian, atoms: int) -> tuple[Empirical, float]:
+    """Cells of equal probability along each principal axis, their centroids in closed form."""
+    deviations = np.sqrt((mu.root**2).sum(axis=0))
+    axes, spread = [], 0.0
+    for deviation, cells in zip(deviations, _cells(deviations, atoms), strict=True):
+        wall = special.ndtri(np.arange(1, cells) / cells)
+        height = np.concatenate([[0.0], np.exp(-0.5 * wall**2) / math.sqrt(2 * math.pi), [0.0]])
+        centroids = cells * -np.diff(height)
+        axes.append(centroids)
+        spread += float(deviation**2 * (1.0 - np.mean(centroids**2)))
+    unit = np.divide(mu.root, deviations, out=np.zeros_like(mu.root), where=deviations > 0)
+    return Empirical(mu.mean + (tensor_points(axes) * deviations) @ unit.T), math.sqrt(spread)
+
+
+@quantise.register
+def _(mu: PushForward, atoms: int) -> tuple[Empirical, float]:
+    return mu.quantised(max(1, math.floor(atoms ** (1 / mu.dim) + 1e-9)))
+
+
+def _within(grid: Grid) -> float:
+    """Second moment of the uniform law on a cell about its centre."""
+    return float((grid.widths**2).sum() / 12)
+
+
+def _cells(sides: Array, atoms: int) -> tuple[int, ...]:
+    """Cells along each axis, at most `atoms` in all, as close to cubes as that allows."""
+    cells = np.ones(len(sides), dtype=int)
+    while True:
+        for k in np.argsort(-sides / cells, kind="stable"):
+            if sides[k] > 0 and math.prod(cells.tolist()) // int(cells[k]) * (int(cells[k]) + 1) <= atoms:
+                cells[k] += 1
+                break
+        else:
+            return tuple(cells.tolist())
+
+
+def _sums(blocks: Any, values: Array) -> Array:
+    """Sum the rows of values (n, d) by block."""
+    return np.stack([np.bincount(blocks, column) for column in values.T], axis=1)
+
+
+def _blocks(points: Array, masses: Array, count: int) -> Any:
+    """Return a label 0 .. count - 1 for each point: the block of largest inertia is cut, `count` - 1 times.
+
+    A block is cut at its mean, across the axis along which it spreads most.
+    """
+    labels = np.zeros(len(points), dtype=int)
+    heap = [_block(np.arange(len(points)), points, masses, 0)]
+    for label in range(1, count):
+        inertia, old, members, axis, mean = heapq.heappop(heap)
+        if inertia == 0.0:
+            break
+        far = points[members, axis] - points[members[0], axis] > mean
+        labels[members[far]] = label
+        heapq.heappush(heap, _block(members[~far], points, masses, old))
+        heapq.heappush(heap, _block(members[far], points, masses, label))
+    return labels
+
+
+def _block(members: Any, points: Array, masses: Array, label: int) -> tuple[float, int, Any, int, float]:
+    """(- inertia along its widest axis, label, members, that axis, mean along it from the first member)."""
+    own, weights = points[members] - points[members[0]], masses[members]
+    mean = weights @ own / weights.sum()
+    inertia = weights @ (own - mean) ** 2
+    axis = int(np.argmax(inertia))
+    return -float(inertia[axis]), label, members, axis, float(mean[axis])

@@ -1,0 +1,232 @@
+"""Particles, grid and exact solutions against each other under refinement.
+
+Problems with an exact solution: B = 0 (the measure is translated by (e^{tV} - I) m_0) and Gaussian data (Riccati's
+equation). Without one: a smooth density on [-1, 1] and on the square under attention, where the particle method at
+a size well past its own convergence stands for the solution.
+
+On the line distances are exact W2. In the plane both measures are put on the grid's cells; W1 between cell masses
+does not see the cells (mass m moved by one cell costs m times the width), so it shows the scheme's order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from pydantic import Field
+from scipy.linalg import expm
+
+import meanfield
+from meanfield.projection import cell_masses
+from particles import Attention, Measure, Raw
+from studies.contract import StudyConfig
+from studies.text_table import text_table
+
+METHODS = {"particles": "quadrature particles", "grid1": "finite volumes, order 1", "grid2": "finite volumes, order 2"}
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A law, an initial measure, and what the solution at the end is compared with."""
+
+    title: str
+    law: Raw
+    initial: Measure
+    exact: Measure
+
+
+def problem(name: str, depth: float) -> Problem:
+    """Return one of the problems of this study."""
+    return {"free": _free, "gaussian": _gaussian, "line": _line, "plane": _plane}[name](depth)
+
+
+def _free(depth: float) -> Problem:
+    law = Raw(Attention(Q=[[0.0]], K=[[0.0]], V=[[1.0]]))
+    bump, lower, upper = _bump(0.0), np.array([-1.0]), np.array([1.0])
+    start = meanfield.Smooth(bump, lower, upper)
+    shift = (expm(depth * law.attention.V) - np.eye(1)) @ start.mean
+    moved = meanfield.Smooth(_bump(float(shift[0])), lower + shift, upper + shift)
+    return Problem("B = 0, smooth density, against the translated density", law, start, moved)
+
+
+def _gaussian(depth: float) -> Problem:
+    law = Raw(Attention(Q=[[1.0]], K=[[1.0]], V=[[-1.0]]))
+    start = meanfield.Gaussian([0.5], [[0.25]])
+    exact = meanfield.solve(law, start, [0.0, depth], method=meanfield.Riccati())[-1]
+    return Problem("Gaussian data cut at 8 deviations, against Riccati's equation", law, start.truncated(8.0), exact)
+
+
+def _line(depth: float) -> Problem:
+    law = Raw(Attention(Q=[[1.0]], K=[[1.0]], V=[[1.0]]))
+    start = meanfield.Smooth(_bump(0.0), [-1.0], [1.0])
+    return Problem("smooth density on [-1, 1], against 96 particles", law, start, _reference(law, start, depth, 96))
+
+
+def _plane(depth: float) -> Problem:
+    law = Raw(Attention(Q=np.eye(2), K=[[1.0, 0.4], [-0.3, 0.8]], V=[[0.3, -0.5], [0.2, 0.1]]))
+    start = meanfield.Smooth(lambda x: np.prod(0.75 * (1 - x**2), axis=1), [-1.0, -1.0], [1.0, 1.0])
+    return Problem(
+        "smooth density on the square, against 28 x 28 particles", law, start, _reference(law, start, depth, 28)
+    )
+
+
+def _bump(shift: float) -> Any:
+    return lambda x: (1 + 0.5 * np.sin(2 * (x[:, 0] - shift))) / 2
+
+
+def _reference(law: Raw, start: Measure, depth: float, n: int) -> Measure:
+    return meanfield.solve(law, start, [0.0, depth], method=meanfield.ParticleMethod(n=n))[-1]
+
+
+class Config(StudyConfig):
+    """Sizes of the agreement study: nodes or cells along each axis."""
+
+    depth: float = Field(1.0, gt=0)
+    particles: tuple[int, ...] = (6, 8, 12, 16, 24, 32)
+    cells: tuple[int, ...] = (32, 64, 128, 256)
+    plane_cells: tuple[int, ...] = (12, 16, 24, 32)
+    plane_particles: tuple[int, ...] = (4, 6, 8, 12, 16)
+
+    @classmethod
+    def full(cls, seed: int = 0) -> Config:
+        """Return the size a paper would print."""
+        return cls(
+            seed=seed,
+            particles=(6, 8, 12, 16, 24, 32, 48, 64),
+            cells=(32, 64, 128, 256, 512, 1024, 2048),
+            plane_cells=(12, 16, 24, 32, 48, 64),
+        )
+
+
+def cases(config: Config) -> list[dict[str, Any]]:
+    """Return a case for each problem, method and size; those in the plane come first."""
+    chosen = [
+        (name, method, size)
+        for name in ("plane", "free", "gaussian", "line")
+        for method in METHODS
+        for size in reversed(_sizes(config, name, method))
+    ]
+    return [{"problem": name, "method": method, "size": size, "depth": config.depth} for name, method, size in chosen]
+
+
+def _sizes(config: Config, name: str, method: str) -> tuple[int, ...]:
+    if method == "particles":
+        return config.plane_particles if name == "plane" else config.particles
+    return config.plane_cells if name == "plane" else config.cells
+
+
+def run_case(case: dict[str, Any]) -> dict[str, Any]:
+    """Return the distance of one solution at the end from what it is compared with."""
+    what = problem(case["problem"], case["depth"])
+    size = case["size"]
+    method = {
+        "particles": meanfield.ParticleMethod(n=size),
+        "grid1": meanfield.FiniteVolume(size, order=1),
+        "grid2": meanfield.FiniteVolume(size, order=2),
+    }[case["method"]]
+    curve = meanfield.solve(what.law, what.initial, [0.0, case["depth"]], method=method)
+    end = curve[-1]
+    stats = {key: curve.stats[key] for key in ("mass_error", "least_mass") if key in curve.stats}
+    if end.dim == 1:
+        return {
+            "W1": meanfield.wasserstein(end, what.exact, p=1),
+            "W2": meanfield.wasserstein(end, what.exact),
+            **stats,
+        }
+    return {**_in_the_plane(end, what.exact), **stats}
+
+
+def _in_the_plane(end: Measure, exact: Measure) -> dict[str, float]:
+    """Distances in d = 2: of flow maps between particle solutions, of masses of the same cells from a grid."""
+    if isinstance(end, meanfield.PushForward):
+        assert isinstance(exact, meanfield.PushForward)
+        apart = np.linalg.norm(end.flow(exact.rule.points) - exact.nodes.points, axis=1)
+        weights = exact.nodes.weights
+        return {"W1": float(weights @ apart), "W2": float(np.sqrt(weights @ apart**2))}
+    assert isinstance(end, meanfield.Density)
+    masses = cell_masses(exact, end.grid)
+    # the grid's box and the true support differ by O(width^2) at their edge: that much mass is not on the grid
+    target = meanfield.Density(end.grid, masses / masses.sum())
+    return {f"W{p}": meanfield.wasserstein(end.atoms, target.atoms, p=p) for p in (1, 2)}
+
+
+def summary(config: Config, results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return distances under refinement and observed orders."""
+    lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for case, result in zip(cases(config), results, strict=True):
+        lines.setdefault((case["problem"], case["method"]), []).insert(0, {"size": case["size"], **result})
+    rows = [
+        {
+            "problem": name,
+            "title": problem_title(name),
+            "method": method,
+            "sizes": [point["size"] for point in points],
+            **{p: [point[p] for point in points] for p in ("W1", "W2")},
+            "orders": {p: _orders(points, p) for p in ("W1", "W2")},
+        }
+        for (name, method), points in lines.items()
+    ]
+    grids = [result for result in results if "mass_error" in result]
+    return {
+        "rows": rows,
+        "depth": config.depth,
+        "headline": {
+            "largest_mass_error": max(result["mass_error"] for result in grids),
+            "least_cell_mass": min(result["least_mass"] for result in grids),
+            **{f"{row['problem']} {row['method']} W1": row["W1"][-1] for row in rows},
+            **{
+                f"{row['problem']} {row['method']} order": row["orders"]["W1"][-1]
+                for row in rows
+                if row["method"] != "particles"
+            },
+        },
+    }
+
+
+def problem_title(name: str) -> str:
+    """Return a problem's title."""
+    return problem(name, 0.01).title
+
+
+def _orders(points: list[dict[str, Any]], p: str) -> list[float]:
+    """Observed orders between neighbouring sizes."""
+    sizes, errors = np.array([point["size"] for point in points]), np.array([point[p] for point in points])
+    return (-np.diff(np.log(np.maximum(errors, 1e-300))) / np.diff(np.log(sizes))).tolist()
+
+
+def table(summary: dict[str, Any]) -> str:
+    """Return distances and orders, a row for each problem, method and size."""
+    rows = []
+    for row in summary["rows"]:
+        for k, size in enumerate(row["sizes"]):
+            order = [f"{row['orders'][p][k - 1]:.2f}" if k else "" for p in ("W1", "W2")]
+            label = f"{row['problem']}: {METHODS[row['method']]}"
+            rows.append([label, str(size), f"{row['W1'][k]:.2e}", order[0], f"{row['W2'][k]:.2e}", order[1]])
+    heading = ["problem: method", "size", "W1", "order", "W2", "order"]
+    titles = dict.fromkeys(f"{row['problem']}: {row['title']}" for row in summary["rows"])
+    return "\n".join([f"Distance at t = {summary['depth']:g}", *titles, text_table(heading, rows)])
+
+
+def figure(summary: dict[str, Any]) -> Figure:
+    """Return W1 against size, one panel for each problem."""
+    names = list(dict.fromkeys(row["problem"] for row in summary["rows"]))
+    drawing = Figure(figsize=(9.6, 7.4), layout="constrained")
+    panels = dict(zip(names, drawing.subplots(2, 2).ravel(), strict=True))
+    for row in summary["rows"]:
+        axes = panels[row["problem"]]
+        errors = np.maximum(row["W1"], np.finfo(float).tiny)
+        k = list(METHODS).index(row["method"])
+        axes.loglog(row["sizes"], errors, "o-", ms=4, color=f"C{k}", label=METHODS[row["method"]])
+        if row["method"] != "particles":
+            order = int(row["method"][-1])
+            sizes = np.array(row["sizes"], dtype=float)
+            axes.loglog(sizes, errors[0] * (sizes[0] / sizes) ** order, ":", color="0.5", lw=1)
+        axes.set_title(row["title"], fontsize=9)
+    for axes in panels.values():
+        axes.set(xlabel="nodes or cells along an axis", ylabel="W1 error")
+        axes.grid(alpha=0.3, which="both")
+    panels[names[0]].legend(fontsize=8)
+    drawing.suptitle(f"Agreement of the methods at t = {summary['depth']:g} (dotted: orders 1 and 2)")
+    return drawing

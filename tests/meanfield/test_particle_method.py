@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import cases
+from contracts import bump
+from meanfield import Density, Gaussian, Grid, ParticleMethod, PushForward, Riccati, Smooth, Uniform, particle_method, solve
+from particles import Empirical, Raw, Rescaled
+from particles import solve as solve_tokens
+
+LINE = Raw(cases.line(1.0, 1.0))
+
+
+@pytest.mark.parametrize("heads", [None, 2])
+@pytest.mark.parametrize("form", [Raw, Rescaled])
+def test_gauss_hermite_particles_follow_riccati(form, heads: int | None) -> None:
+    attention = cases.non_commuting(heads)
+    B, V = attention.heads[0]
+    assert np.abs(V @ B - B @ V).max() > 0.1
+    law, mu0, times = form(attention), cases.plane_gaussian(), [0.0, 0.5, 1.0]
+    particles = solve(law, mu0, times, method=ParticleMethod(n=20))
+    exact = solve(law, mu0, times, method=Riccati())
+    assert particles.status == exact.status == "finished"
+    assert np.abs(exact[-1].cov - mu0.cov).max() > 0.05  # it does move
+    for one, other in zip(particles.measures, exact.measures, strict=True):
+        assert_allclose(one.mean, other.mean, rtol=0, atol=1e-8)  # quadrature and ODE are at 1e-10
+        assert_allclose(one.cov, other.cov, rtol=0, atol=1e-8)
+
+
+def test_a_tolerance_for_gaussian_data() -> None:
+    law, mu0 = Raw(cases.non_commuting()), cases.plane_gaussian()
+    curve = solve(law, mu0, [0.0, 1.0], method=ParticleMethod(tol=1e-7))
+    exact = solve(law, mu0, [0.0, 1.0], method=Riccati())
+    assert curve.status == "finished"
+    assert np.abs(curve[-1].mean - exact[-1].mean).max() <= 1e-7
+    assert np.abs(curve[-1].cov - exact[-1].cov).max() <= 1e-7
+
+
+def test_twelve_nodes_for_a_smooth_density() -> None:
+    mu0 = Smooth.normalised(lambda x: 1 + 0.5 * np.sin(2 * x[:, 0]), [-1.0], [1.0])
+    few, many = (solve(LINE, mu0, [0.0, 1.0], method=ParticleMethod(n=n))[-1] for n in (12, 200))
+    a = np.linspace(-3, 3, 61)[:, None]
+    assert_allclose(few.tilted_mean(a), many.tilted_mean(a), rtol=0, atol=1e-10)
+
+
+DATA = {
+    "Uniform-1": lambda: Uniform([-1.0], [1.5]),
+    "Uniform-2": lambda: Uniform([-1.0, -0.5], [1.0, 1.0]),
+    "Smooth-1": lambda: Smooth.normalised(bump, [-1.0], [1.5]),
+    "Density-1": lambda: Density(Grid([-1.0], [1.0], 20), bump(np.linspace(-1, 1, 20)[:, None]) / bump(np.linspace(-1, 1, 20)[:, None]).sum()),
+}
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-8])
+@pytest.mark.parametrize("name", DATA)
+def test_error_is_below_the_tolerance(name: str, tol: float) -> None:
+    mu0 = DATA[name]()
+    law = Raw(cases.line(1.0, 1.0)) if mu0.dim == 1 else Raw(cases.random_attention(2, 2))
+    curve = solve(law, mu0, [0.0, 0.5, 1.0], method=ParticleMethod(tol=tol))
+    truth = solve(law, mu0, [0.0, 0.5, 1.0], method=ParticleMethod(n=40 if mu0.dim == 2 else 160))
+    assert curve.status == "finished"
+    probes = np.random.default_rng(0).uniform(mu0.lower, mu0.upper, (300, mu0.dim))
+    for one, other in zip(curve.measures, truth.measures, strict=True):
+        assert np.abs(one.flow(probes) - other.flow(probes)).max() <= tol
+        assert np.abs(one.mean - other.mean).max() <= tol
+
+
+def test_estimate_is_reported_and_honest() -> None:
+    curve = solve(LINE, Uniform([-2.0], [2.0]), [0.0, 1.0], method=ParticleMethod(tol=1e-6))
+    assert 0 < curve.stats["estimate"] <= 1e-6
+    assert curve.stats["particles"] == len(curve[-1].nodes.points)
+
+
+def test_unresolved_on_the_wide_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(particle_method, "_MOST_PARTICLES", 256)
+    curve = solve(LINE, Uniform([-5.0], [5.0]), [0.0, 1.0], method=ParticleMethod(tol=1e-6))
+    assert curve.status == "unresolved"
+    assert "the flow still moves by" in curve.message
+    assert "> tol = 1e-06 at" in curve.message
+    assert curve.stats["estimate"] > 1e-6
+    assert len(curve) == 2
+
+
+def test_tokens_are_moved_as_they_are(rng: np.random.Generator) -> None:
+    attention = cases.random_attention(3, 2)
+    mu0 = Empirical(rng.uniform(-1, 1, (7, 2)), rng.dirichlet(np.ones(7)))
+    curve = solve(Raw(attention), mu0, [0.0, 1.0], method=ParticleMethod())
+    run = solve_tokens(Raw(attention), mu0, [0.0, 1.0])
+    assert isinstance(curve[-1], Empirical)
+    assert_allclose(curve[-1].points, run.points[-1], rtol=0, atol=1e-7)  # the run's tolerance is 1e-8 a step
+
+
+@pytest.mark.parametrize("form", [Raw, Rescaled])
+def test_two_runs_make_one(form) -> None:
+    law, mu0 = form(cases.random_attention(4, 2)), Uniform([-1, -1], [1, 1])
+    whole = solve(law, mu0, [0.0, 1.0], method=ParticleMethod(n=8))[-1]
+    half = solve(law, mu0, [0.0, 0.4], method=ParticleMethod(n=8))[-1]
+    rest = solve(law, half.nodes, [0.4, 1.0], method=ParticleMethod())[-1]
+    assert_allclose(rest.points, whole.nodes.points, rtol=0, atol=1e-9)  # ODE tolerance 1e-11 a step
+
+
+def test_raw_and_rescaled_solution_are_images_of_each_other() -> None:
+    attention, mu0 = cases.random_attention(5, 2), Uniform([-1, -1], [1, 1])
+    raw, rescaled = (solve(form(attention), mu0, [0.0, 1.0], method=ParticleMethod(n=8))[-1] for form in (Raw, Rescaled))
+    image = Rescaled(attention).raw_points(1.0, rescaled.nodes.points)
+    assert_allclose(image, raw.nodes.points, rtol=0, atol=1e-9)  # ODE tolerance 1e-11 a step
+
+
+def test_a_run_that_stops_keeps_what_it_reached() -> None:
+    law = Rescaled(cases.line(1.0, 200.0))
+    for method in (ParticleMethod(n=8), ParticleMethod(tol=1e-4)):
+        curve = solve(law, Uniform([-1.0], [1.0]), [0.0, 0.1, 5.0], method=method)
+        assert curve.status == "stopped"
+        assert "leaves the range of double precision" in curve.message
+        assert curve.times.tolist() == [0.0, 0.1]
+        assert isinstance(curve[-1], PushForward)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"tol": 1e-6, "n": 4}, "give either `tol` or `n`, not both."),
+        ({"tol": 0}, "`tol` must be a positive number; got 0."),
+        ({"tol": 1e-14}, "`tol` must lie in [1e-11, 1); got 1e-14."),
+        ({"tol": np.nan}, "`tol` must be finite; got nan"),
+        ({"n": 0}, "`n` must be an integer of at least 1; got 0."),
+        ({"n": 4.0}, "`n` must be an integer of at least 1; got 4.0."),
+    ],
+)
+def test_bad_arguments(arguments, text: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        ParticleMethod(**arguments)
+    assert text in str(caught.value)
+
+
+def test_a_push_forward_is_no_initial_measure() -> None:
+    moved = solve(LINE, Uniform([-1.0], [1.0]), [0.0, 1.0], method=ParticleMethod(n=8))[-1]
+    with pytest.raises(ValueError, match="`mu0` must be a Uniform, .* for ParticleMethod; got PushForward"):
+        solve(LINE, moved, [0.0, 1.0], method=ParticleMethod(n=8))
+
+
+def test_point_mass_as_a_gaussian() -> None:
+    point = Gaussian([0.5], [[0.0]])
+    curve = solve(LINE, point, [0.0, 1.0], method=ParticleMethod(n=3))
+    assert_allclose(curve[-1].mean, 0.5 * np.e, rtol=1e-10)  # e^{tV} x_0, ODE tolerance 1e-11 a step

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from meanfield import Density, Gaussian, Grid, Smooth, Uniform
+from meanfield.projection import cell_masses
+from particles import Empirical
+
+ROUNDING = 1e-14
+
+
+def test_uniform_law_on_its_own_box() -> None:
+    masses = cell_masses(Uniform([-1.0, 0.0], [1.0, 3.0]), Grid([-1.0, 0.0], [1.0, 3.0], [4, 5]))
+    assert_allclose(masses, 1 / 20, rtol=ROUNDING)
+
+
+def test_uniform_law_on_a_larger_and_on_a_smaller_box() -> None:
+    mu = Uniform([0.0], [1.0])
+    assert_allclose(cell_masses(mu, Grid([-1.0], [2.0], 6)), [0, 0, 0.5, 0.5, 0, 0], atol=ROUNDING)
+    assert_allclose(cell_masses(mu, Grid([0.25], [0.75], 2)), [0.25, 0.25], atol=ROUNDING)
+    assert_allclose(cell_masses(mu, Grid([-0.5], [1.0], 2)), [0.25, 0.75], atol=ROUNDING)
+
+
+def test_smooth_law_in_every_cell() -> None:
+    mu = Smooth(lambda x: 0.75 * (1 - x[:, 0] ** 2), [-1.0], [1.0])
+    edges = np.linspace(-1, 1, 8)
+    cdf = 0.75 * (edges - edges**3 / 3) + 0.5
+    assert_allclose(cell_masses(mu, Grid([-1.0], [1.0], 7)), np.diff(cdf), atol=ROUNDING)  # exact for cubics
+
+
+def test_smooth_law_in_the_plane() -> None:
+    mu = Smooth(lambda x: x[:, 0] * (1 + x[:, 1]) / 8, [0.0, 0.0], [2.0, 2.0])
+    masses = cell_masses(mu, Grid([0.0, 0.0], [2.0, 2.0], (2, 1)))
+    assert_allclose(masses, [[0.25], [0.75]], atol=ROUNDING)  # int x dx over [0, 1] and [1, 2] is 1/2 and 3/2
+
+
+@pytest.mark.parametrize("cells", [1, 3, 6, 7, 24])
+def test_density_onto_another_grid(cells: int) -> None:
+    masses = np.array([0.1, 0.4, 0.0, 0.2, 0.25, 0.05])
+    moved = cell_masses(Density(Grid([0.0], [6.0], 6), masses), Grid([0.0], [6.0], cells))
+    cdf = np.interp(np.linspace(0, 6, cells + 1), np.arange(7), np.concatenate([[0], np.cumsum(masses)]))
+    assert_allclose(moved, np.diff(cdf), atol=ROUNDING)
+
+
+def test_density_onto_another_grid_in_the_plane(rng: np.random.Generator) -> None:
+    masses = rng.dirichlet(np.ones(12)).reshape(3, 4)
+    mu = Density(Grid([0.0, 0.0], [3.0, 4.0], (3, 4)), masses)
+    assert_allclose(cell_masses(mu, mu.grid), masses, atol=ROUNDING)
+    fine = cell_masses(mu, Grid([0.0, 0.0], [3.0, 4.0], (6, 4)))
+    assert_allclose(fine, np.repeat(masses, 2, axis=0) / 2, atol=ROUNDING)
+    part = cell_masses(mu, Grid([1.0, 0.0], [2.0, 4.0], (1, 2)))
+    assert_allclose(part, [[masses[1, :2].sum(), masses[1, 2:].sum()]], atol=ROUNDING)
+
+
+@pytest.mark.parametrize("mu", [Gaussian([0.0], [[1.0]]), Empirical([[0.0]])], ids=["Gaussian", "Empirical"])
+def test_what_has_no_density_on_a_box(mu) -> None:
+    with pytest.raises(ValueError, match=f"`mu0` must have a density on a box: .* got {type(mu).__name__}"):
+        cell_masses(mu, Grid([0.0], [1.0], 2))

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.linalg import expm
+
+import cases
+from meanfield import Density, Grid, ParticleMethod, PushForward, Smooth, Uniform, solve
+from meanfield.line_distance import distance
+from meanfield.push_forward import corners, quadrature
+from meanfield.quantiles import quantile
+from particles import Attention, Empirical, Raw, Rescaled
+
+SOURCES = {
+    "Uniform-1": lambda: Uniform([-1.0], [2.0]),
+    "Uniform-2": lambda: Uniform([-1.0, 0.0], [1.0, 2.0]),
+    "Smooth-1": lambda: Smooth(lambda x: 0.75 * (1 - x[:, 0] ** 2), [-1.0], [1.0]),
+    "Density-1": lambda: Density(Grid([-1.0], [1.0], 4), [0.1, 0.2, 0.3, 0.4]),
+    "Density-2": lambda: Density(Grid([-1.0, 0.0], [1.0, 1.0], (2, 3)), np.arange(1.0, 7).reshape(2, 3) / 21),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("rescaled", [False, True])
+def test_flow_without_attention_is_a_translation(name: str, rescaled: bool, rng: np.random.Generator) -> None:
+    mu0 = SOURCES[name]()
+    d, T = mu0.dim, 1.0
+    attention = Attention(Q=np.zeros((d, d)), K=np.eye(d), V=cases.random_attention(1, d).V)
+    law = Rescaled(attention) if rescaled else Raw(attention)
+    moved = solve(law, mu0, [0.0, T], method=ParticleMethod(n=12))[-1]
+    assert isinstance(moved, PushForward)
+    y = rng.uniform(mu0.lower, mu0.upper, (50, d))
+    image = y + (expm(T * attention.V) - np.eye(d)) @ mu0.mean
+    if rescaled:
+        image = image @ expm(-T * attention.V).T
+    # the ODE's tolerance is 1e-11; the mean of mu0 is settled to 1e-12; interpolation of a line magnifies by < 10
+    assert_allclose(moved.flow(y), image, rtol=0, atol=1e-9)
+    assert_allclose(moved.mean, image_of(mu0.mean, mu0, attention, T, rescaled), rtol=0, atol=1e-9)
+
+
+def image_of(y, mu0, attention, T: float, rescaled: bool):
+    raw = y + (expm(T * attention.V) - np.eye(mu0.dim)) @ mu0.mean
+    return expm(-T * attention.V) @ raw if rescaled else raw
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_nodes_have_the_moments_of_the_source(name: str) -> None:
+    mu0 = SOURCES[name]()
+    rule, atoms = quadrature(mu0, 24)
+    # Gauss rules integrate these densities times x^2 exactly, panel by panel
+    assert_allclose(atoms.mean, mu0.mean, rtol=0, atol=1e-12)
+    assert_allclose(atoms.cov, mu0.cov, rtol=0, atol=1e-12)
+    identity = PushForward(mu0, rule, atoms)
+    probes = np.random.default_rng(0).uniform(mu0.lower, mu0.upper, (20, mu0.dim))
+    assert_allclose(identity.flow(probes), probes, rtol=0, atol=1e-13)
+
+
+def moved(n: int = 24) -> PushForward:
+    return solve(Raw(cases.line(1.0, 1.0)), Uniform([-1.0], [1.5]), [0.0, 1.0], method=ParticleMethod(n=n))[-1]
+
+
+def test_flow_follows_a_watcher_through_the_field() -> None:
+    mu0, law = Uniform([-1.0], [1.5]), Raw(cases.line(1.0, 1.0))
+    rule, atoms = quadrature(mu0, 24)
+    y = np.array([[-1.0], [0.3], [1.5]])
+    watched = Empirical(np.vstack([atoms.points, y]), np.append(atoms.weights, np.zeros(3)))
+    reached = solve(law, watched, [0.0, 1.0], method=ParticleMethod())[-1].points[-3:]
+    assert_allclose(moved().flow(y), reached, rtol=0, atol=1e-8)  # interpolation with 24 nodes is at 1e-10
+
+
+@pytest.mark.parametrize("cells", [4, 16, 64])
+def test_distance_to_the_quantised_measure(cells: int) -> None:
+    mu = moved()
+    atoms, claimed = mu.quantised(cells)
+    assert len(atoms.points) == cells
+    measured = distance(quantile(mu), quantile(atoms), 2.0)
+    # on the line the claim is the distance itself up to the next order in the cell width
+    assert measured == pytest.approx(claimed, rel=2.0 / cells)
+
+
+def test_distance_to_the_quantised_measure_falls_with_the_cells() -> None:
+    mu = solve(Raw(cases.random_attention(1, 2)), Uniform([-1, -1], [1, 1]), [0.0, 1.0], method=ParticleMethod(n=12))[-1]
+    assert isinstance(mu, PushForward)
+    claimed = [mu.quantised(cells)[1] for cells in (8, 16, 32)]
+    assert_allclose(claimed[0] / claimed[1], 2.0, rtol=0.02)  # first order; the next term is h^2
+    assert_allclose(claimed[1] / claimed[2], 2.0, rtol=0.01)
+    atoms = mu.quantised(32)[0]
+    assert_allclose(atoms.mean, mu.mean, rtol=0, atol=claimed[-1])
+
+
+def test_box_holds_nodes_corners_and_samples(rng: np.random.Generator) -> None:
+    mu = moved()
+    lower, upper = mu.box
+    draws = mu.sample(1000, rng)
+    assert (draws >= lower - 1e-12).all()
+    assert (draws <= upper + 1e-12).all()
+    assert_allclose([lower, upper], mu.flow([[-1.0], [1.5]]), atol=1e-12)  # on the line the corners lead
+
+
+def test_corners() -> None:
+    assert corners(np.array([0.0, 1.0]), np.array([2.0, 3.0])).tolist() == [[0, 1], [0, 3], [2, 1], [2, 3]]
+
+
+def test_flow_refuses_points_of_another_dimension() -> None:
+    with pytest.raises(ValueError, match=r"`y` must have shape \(m, 1\); got \(2, 2\)"):
+        moved().flow(np.zeros((2, 2)))
