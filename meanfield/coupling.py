@@ -75,14 +75,15 @@ def optimal_coupling(mu: Measure, nu: Measure, pairs: int = 256) -> Coupling:
         scale = (nu.upper - nu.lower) / (mu.upper - mu.lower)
         return Coupling(rule.points, nu.lower + (rule.points - mu.lower) * scale, _normalised(rule.weights))
     if isinstance(mu, Gaussian) and isinstance(nu, Gaussian):
-        x = mu.quadrature(max(4, round(pairs ** (1 / mu.dim))))
-        return Coupling(x.points, nu.mean + (x.points - mu.mean) @ _gaussian_map(mu, nu).T, x.weights)
+        nodes = mu.quadrature(max(4, round(pairs ** (1 / mu.dim))))
+        return Coupling(nodes.points, nu.mean + (nodes.points - mu.mean) @ _gaussian_map(mu, nu).T, nodes.weights)
     if mu.dim == 1 and not (isinstance(mu, Empirical) or isinstance(nu, Empirical)):
         levels = AxisRule(_LINE_PANELS, max(4, pairs // (len(_LINE_PANELS) - 1)))
         x, y = (quantile(measure)(levels.nodes)[:, None] for measure in (mu, nu))
         return Coupling(x, y, _normalised(levels.weights))
     left, right = quantise(mu, pairs)[0], quantise(nu, pairs)[0]
     plan = transport(left, right).coupling
+    assert plan is not None  # as there are atoms on both sides
     return Coupling(left.points[plan.row], right.points[plan.col], _normalised(plan.data))
 
 

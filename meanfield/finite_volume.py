@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from meanfield.curve import Curve
-from meanfield.density import Density
+from meanfield.density import Density, Smooth
 from meanfield.grid import Grid, cells_per_axis, tensor_points
-from meanfield.projection import cell_masses
+from meanfield.projection import cell_masses, no_density
+from meanfield.uniform import Uniform
 from particles import checks
 from particles.checks import Array
 from particles.dynamics import Dynamics
@@ -73,11 +74,8 @@ class FiniteVolume:
         if mu0.dim > 2:
             problems.add(f"`mu0` must live in dimension 1 or 2 for FiniteVolume; got {mu0.dim}.")
         cells_per_axis("cells", self.cells, mu0.dim, problems)
-        if not hasattr(mu0, "lower"):
-            try:
-                cell_masses(mu0, None)
-            except ValueError as complaint:
-                problems.add(str(complaint))
+        if not isinstance(mu0, Uniform | Smooth | Density):
+            problems.add(no_density(mu0))
         problems.raise_if_any()
 
     def run(self, dynamics: Dynamics, mu0: Any, times: Array, progress: bool) -> Curve:

@@ -79,20 +79,16 @@ def mean_power(first: Array, final: Array, p: float) -> Array:
     the line keeps its sign, and (a^{p+1} + b^{p+1}) / ((p+1) (a + b)) where it changes sign.
     """
     a, b = np.minimum(np.abs(first), np.abs(final)), np.maximum(np.abs(first), np.abs(final))
-    top = b**p
-    bends = a < b
-    if not bends.any():
-        return top
-    a, b, power = a[bends], b[bends], p + 1.0
-    ratio = (b - a) / b
-    inside = ratio < 1.0
-    factor = np.full(len(b), 1.0 / power)
-    factor[inside] = -np.expm1(power * np.log1p(-ratio[inside])) / (power * ratio[inside])
-    crosses = (first[bends] < 0) != (final[bends] < 0)
+    mean, power = b**p, p + 1.0
+    crosses = (first < 0) != (final < 0)
     share = a[crosses] / b[crosses]
-    factor[crosses] = (1.0 + share**power) / (power * (1.0 + share))
-    mean = top
-    mean[bends] *= factor
+    mean[crosses] *= (1.0 + share**power) / (power * (1.0 + share))
+    bends = np.flatnonzero(~crosses & (a < b))
+    ratio = (b[bends] - a[bends]) / b[bends]
+    inner = ratio < 1.0
+    mean[bends[~inner]] /= power
+    ratio = ratio[inner]
+    mean[bends[inner]] *= -np.expm1(power * np.log1p(-ratio)) / (power * ratio)
     return mean
 
 

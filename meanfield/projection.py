@@ -24,8 +24,13 @@ def cell_masses(mu: object, grid: Grid) -> Array:
     ValueError
         If the measure has no density on a box.
     """
-    raise ValueError(
-        f"`mu0` must have a density on a box: Uniform, Smooth or Density; got {type(mu).__name__}. "
+    raise ValueError(no_density(mu))
+
+
+def no_density(mu0: object) -> str:
+    """Return what is wrong with initial data that have no density on a box, and what to do."""
+    return (
+        f"`mu0` must have a density on a box: Uniform, Smooth or Density; got {type(mu0).__name__}. "
         "A Gaussian becomes one by .truncated(); atoms are moved by ParticleMethod."
     )
 

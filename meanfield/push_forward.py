@@ -24,6 +24,7 @@ from particles.measure import Empirical
 
 Source = Uniform | Smooth | Density
 
+_RESOLVED = 1e-3  # of the image's size, for the last Legendre coefficients of Phi
 _CELL_NODES = 4  # along an axis, to integrate the density over a cell
 _NEWTON_STEPS = 12
 _NEWTON_TOLERANCE = 1e-12  # of the image's size
@@ -33,6 +34,9 @@ _OVERHANG = 0.05  # of the source's box: how far Newton may stray outside, where
 @dataclass(frozen=True, eq=False)
 class PushForward:
     """Phi_# source, with Phi known at the nodes of a rule on the source's box.
+
+    Integrals are sums over the nodes. Where `resolved`, everything else comes from the interpolated Phi; where not,
+    the measure is read as its atoms.
 
     Parameters
     ----------
@@ -106,7 +110,15 @@ class PushForward:
         return np.where((missed | outside)[:, None], np.nan, y)
 
     def pdf(self, x: Any) -> Array:
-        """rho_0(y) / |det DPhi(y)| at x = Phi(y), 0 outside the image of the box; x (m, d), shape (m,)."""
+        """rho_0(y) / |det DPhi(y)| at x = Phi(y), 0 outside the image of the box; x (m, d), shape (m,).
+
+        Raises
+        ------
+        ValueError
+            If the nodes do not resolve Phi, so that it cannot be inverted.
+        """
+        if not self.resolved:
+            raise ValueError("the flow has no inverse to read a density from: its nodes do not resolve it; take more.")
         y = self.preimage(x)
         inside = ~np.isnan(y[:, 0])
         heights = np.zeros(len(y))
@@ -114,13 +126,27 @@ class PushForward:
         return heights
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """Return n independent draws: draws of the source, moved; shape (n, d)."""
+        """Return n independent draws: draws of the source, moved (atoms where Phi is not resolved); shape (n, d)."""
+        if not self.resolved:
+            return self.nodes.sample(n, rng)
         return self.flow(self.source.sample(n, rng))
+
+    @cached_property
+    def resolved(self) -> bool:
+        """Whether the nodes resolve Phi, so that its interpolation stands for it.
+
+        Where the flow separates (two neighbours follow different leaders) a polynomial overshoots; the measure is
+        then better read as its atoms, `nodes`.
+        """
+        size = float(np.ptp(self.nodes.points, axis=0).max())
+        return self.rule.tail(self.nodes.points) <= _RESOLVED * size
 
     @cached_property
     def box(self) -> tuple[Array, Array]:
         """Lower and upper corner of a box round the images of the nodes and of the source's corners."""
-        images = np.concatenate([self.nodes.points, self.flow(corners(self.source.lower, self.source.upper))])
+        images = self.nodes.points
+        if self.resolved:
+            images = np.concatenate([images, self.flow(corners(self.source.lower, self.source.upper))])
         return images.min(axis=0), images.max(axis=0)
 
     def quantised(self, cells: int) -> tuple[Empirical, float]:
@@ -128,8 +154,11 @@ class PushForward:
 
         The source's box is cut into `cells` equal cells along each axis. A point of a cell is moved to the image
         of the centre, so W2^2 is at most the mean over cells of int |Phi(y) - Phi(c)|^2 dy; the number returned is
-        that to leading order in the cell width, from differences of Phi across each cell.
+        that to leading order in the cell width, from differences of Phi across each cell. Where Phi is not resolved
+        the atoms are `nodes`, and nothing bounds their distance: inf.
         """
+        if not self.resolved:
+            return self.nodes, np.inf
         grid = Grid(self.source.lower, self.source.upper, cells)
         masses = cell_masses(self.source, grid).ravel()
         spread = 0.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numpy.polynomial.legendre import leggauss
+from numpy.polynomial.legendre import leggauss, legvander
 from scipy.linalg import block_diag
 
 from meanfield.grid import tensor_points
@@ -53,6 +53,15 @@ class AxisRule:
     @property
     def _panels(self) -> tuple[Array, Array]:
         return 0.5 * (self.edges[:-1] + self.edges[1:]), 0.5 * np.diff(self.edges)
+
+    @cached_property
+    def last_coefficients(self) -> Array:
+        """The matrix (p, 2, p n) that takes values at the nodes to the last two Legendre coefficients of each panel."""
+        nodes, weights, _ = gauss_legendre(self.n)
+        degrees = np.arange(max(self.n - 2, 0), self.n)
+        rows = legvander(nodes, self.n - 1)[:, degrees].T * weights * (degrees[:, None] + 0.5)
+        panels = len(self.edges) - 1
+        return np.einsum("pq,ci->pcqi", np.eye(panels), rows).reshape(panels, len(degrees), -1)
 
     def interpolation(self, y: Array) -> Array:
         """Return the matrix (m, p n) that takes values at the nodes to the panel-wise polynomial at y (m,)."""
@@ -120,6 +129,17 @@ class TensorRule:
             for k, axis in enumerate(self.axes)
         ]
         return np.stack(along, axis=-1).reshape(*values.shape, len(self.axes))
+
+    def tail(self, values: Array) -> float:
+        """Return the largest of the last two Legendre coefficients of values (N, c), along any axis, on any panel.
+
+        Where it is small against the values the nodes resolve them, and interpolation may be trusted.
+        """
+        tensor = values.reshape(*(len(axis.nodes) for axis in self.axes), values.shape[1])
+        return max(
+            float(np.abs(np.tensordot(axis.last_coefficients, tensor, axes=(2, k))).max())
+            for k, axis in enumerate(self.axes)
+        )
 
     def _rows(self, tensor: Array, y: Array) -> Array:
         matrices = [axis.interpolation(y[:, k]) for k, axis in enumerate(self.axes)]

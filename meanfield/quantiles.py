@@ -154,7 +154,7 @@ def _(mu: Smooth) -> Quantile:
 
 @quantile.register
 def _(mu: PushForward) -> Quantile:
-    return quantile(mu.source).pushed(mu.flow)
+    return quantile(mu.source).pushed(mu.flow) if mu.resolved else quantile(mu.nodes)
 
 
 def _whole(curve: Callable[[Array], Array]) -> Half:

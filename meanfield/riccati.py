@@ -47,7 +47,7 @@ class Riccati:
 
         def velocity(t: float, state: Array) -> Array:
             m, S = state[0], state[1:]
-            here = dynamics.velocity(t, np.vstack([m, m + np.eye(d)]), _Affine(m, S))
+            here = dynamics.velocity(t, np.vstack([m, m + np.eye(d)]), Gaussian.trusted(m, S))
             half = (here[1:] - here[0]).T @ S
             return np.vstack([here[0], half + half.T])
 
@@ -59,21 +59,6 @@ class Riccati:
             )
         measures = tuple(Gaussian(state[0], state[1:]) for state in run.states)
         return Curve(run.times, measures, run.stats, run.status, message)
-
-
-@dataclass(frozen=True, eq=False)
-class _Affine:
-    """What the field needs of N(m, S), without the checks: S may be slightly off inside a stage."""
-
-    mean: Array
-    cov: Array
-
-    @property
-    def dim(self) -> int:
-        return self.mean.size
-
-    def tilted_mean(self, a: Array) -> Array:
-        return self.mean + a @ self.cov
 
 
 def _largest(state: Array) -> float:

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
-from scipy.spatial.distance import cdist
 
+from meanfield.costs import gap_on_root, lengths, scaled_costs
 from meanfield.curve import Curve
 from meanfield.gaussian import Gaussian
 from meanfield.line_distance import distance, monotone
@@ -38,6 +38,7 @@ from particles.trajectory import Trajectory
 
 _EPS = float(np.finfo(float).eps)
 _MARGINAL = 1e-12  # by which a plan's marginals may miss the weights
+_SPECK, _LOST = 1e-13, 1e-9  # a weight that small may be left out by the solver, all of it or this share
 _COPIES = 5  # of the cost matrix, at the solver's peak
 _SAME_TIME = 1e-12
 
@@ -187,44 +188,15 @@ def _program(mu: Empirical, nu: Empirical, p: float) -> tuple[float, float, spar
     a, b = mu.weights[rows] / mu.weights.sum(), nu.weights[columns] / nu.weights.sum()
     x, y = mu.points[rows], nu.points[columns]
     require(8 * _COPIES * len(a) * len(b), f"the transport program of {len(a)} by {len(b)} atoms")
-    cost, scale = _costs(x, y, a, b, p)
+    cost, scale = scaled_costs(x, y, a, b, p)
     i, j, mass, u, v = _solve(a, b, cost)
     slack = max(0.0, float(mass @ cost[i, j] - a @ u - b @ v))
     slack += 8 * _EPS * float(np.abs(u).max() + np.abs(v).max() + cost.max())
-    steps, longest = _lengths(x[i] - y[j])
+    steps, longest = lengths(x[i] - y[j])
     coupling = sparse.coo_array((mass, (rows[i], columns[j])), shape=(len(mu.points), len(nu.points)))
     power = float(mass @ steps**p)
     length = longest * power ** (1 / p)
-    return length, _gap_on_root(length, slack, scale, p), coupling
-
-
-def _gap_on_root(length: float, slack: float, scale: float, p: float) -> float:
-    """W - (W^p - slack scale^p)^{1/p} without cancellation or overflow; at most W."""
-    if slack == 0.0 or length == 0.0:
-        return 0.0
-    log_share = math.log(slack) + p * (math.log(scale) - math.log(length))
-    return length if log_share >= 0 else -length * math.expm1(math.log1p(-math.exp(log_share)) / p)
-
-
-def _lengths(steps: Array) -> tuple[Array, float]:
-    """Return Euclidean lengths over s, and s, about the largest of them, so that no square overflows."""
-    size = float(np.abs(steps).max())
-    return np.linalg.norm(steps / (size or 1.0), axis=1), size
-
-
-def _costs(x: Array, y: Array, a: Array, b: Array, p: float) -> tuple[Array, float]:
-    """|x_i - y_j|^p in units of scale^p, from differences; for p = 2 up to terms f_i + g_j."""
-    both = np.concatenate([x, y])
-    origin = 0.5 * both.min(axis=0) + 0.5 * both.max(axis=0)
-    x, y = x - origin, y - origin
-    if p == 2:
-        x, y = x - a @ x, y - b @ y
-    both = np.concatenate([x, y])
-    scale = math.hypot(*(both.max(axis=0) - both.min(axis=0))) or 1.0
-    if p == 2:
-        return cdist(x / scale, y / scale, "sqeuclidean"), scale
-    cost = cdist(x / scale, y / scale)
-    return (cost if p == 1 else cost**p), scale
+    return length, gap_on_root(length, slack, scale, p), coupling
 
 
 def _solve(a: Array, b: Array, cost: Array) -> tuple[Any, Any, Array, Array, Array]:
@@ -236,12 +208,23 @@ def _solve(a: Array, b: Array, cost: Array) -> tuple[Any, Any, Array, Array, Arr
         plan, log = ot.emd(a, b, cost, numItermax=1_000_000 + 1000 * (len(a) + len(b)), log=True)
     if log["result_code"] != 1:
         raise RuntimeError(f"the transport of {len(a)} to {len(b)} atoms was not solved: {log['warning']}")
+    v = _transform(cost, log["u"])
+    u = _transform(cost.T, v)
+    _give_back(plan, a, cost, v)
+    _give_back(plan.T, b, cost.T, u)
     miss = max(np.abs(plan.sum(axis=1) - a).max(), np.abs(plan.sum(axis=0) - b).max())
     if not miss <= _MARGINAL:
         raise RuntimeError(f"the transport program's plan misses the weights by {miss:.3g}.")
     i, j = np.nonzero(plan)
-    v = _transform(cost, log["u"])
-    return i, j, plan[i, j], _transform(cost.T, v), v
+    return i, j, plan[i, j], u, v
+
+
+def _give_back(plan: Array, weights: Array, cost: Array, potential: Array) -> None:
+    """Send masses too small for the solver, which leaves them out, where they cost least."""
+    missing = weights - plan.sum(axis=1)
+    lost = np.flatnonzero((missing > _LOST * weights) & (weights < _SPECK))
+    if len(lost):
+        plan[lost, (cost[lost] - potential).argmin(axis=1)] += missing[lost]
 
 
 def _transform(cost: Array, u: Array) -> Array:

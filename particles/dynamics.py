@@ -180,14 +180,14 @@ class Rescaled:
 @lru_cache(maxsize=64)
 def _frames(attention: Attention, dt: float | None, t: float) -> tuple[Array, Array, Attention]:
     """Return F(t), its inverse and the attention seen in that frame."""
+    after: Array
     with np.errstate(all="ignore"):
         if dt is None:
-            frame, inverse = expm(t * attention.U), expm(-t * attention.U)
-            after = np.eye(attention.dim)
+            frame, inverse, after = expm(t * attention.U), expm(-t * attention.U), np.eye(attention.dim)
         else:
             power = _whole_steps(t, dt)
-            R = np.eye(attention.dim) + dt * attention.U
-            after = np.linalg.inv(R)
+            R: Array = np.eye(attention.dim) + dt * attention.U
+            after = np.asarray(np.linalg.inv(R))
             frame, inverse = np.linalg.matrix_power(R, power), np.linalg.matrix_power(after, power)
         several = len(attention.heads) > 1
         value = inverse @ attention.V @ frame if several else attention.V  # one V commutes with its own frame

@@ -7,8 +7,8 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import numpy as np
 
@@ -18,22 +18,24 @@ from particles.checks import Array
 def write_beside(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Let `write` fill a temporary file in the same folder, then rename it to `path`; nothing is left on failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-        try:
-            write(file)  # type: ignore[arg-type]
+    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        with open(part, "xb") as file:
+            write(file)
             file.flush()
             os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     _sync_folder(path.parent)
 
 
 def write_npz(path: Path, kind: str, arrays: dict[str, Array], record: dict[str, Any]) -> None:
     """Write arrays and a JSON-able record to `path` as .npz (whose members carry checksums)."""
     header = json.dumps({"kind": kind, **record})
-    write_beside(path, lambda file: np.savez(file, header=np.array(header), **arrays))
+    members: dict[str, Any] = {"header": np.array(header), **arrays}
+    write_beside(path, lambda file: np.savez(file, **members))
 
 
 def read_npz(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -68,7 +68,8 @@ def softmax_in_mpmath(points: Array, weights: Array, a: Array) -> tuple[float, A
     with mpmath.workdps(60):
         y = [[mpmath.mpf(float(v)) for v in row] for row in points]
         terms = [
-            mpmath.mpf(float(w)) * mpmath.exp(mpmath.fsum(mpmath.mpf(float(s)) * v for s, v in zip(a, row, strict=True)))
+            mpmath.mpf(float(w))
+            * mpmath.exp(mpmath.fsum(mpmath.mpf(float(s)) * v for s, v in zip(a, row, strict=True)))
             for w, row in zip(weights, y, strict=True)
         ]
         total = mpmath.fsum(terms)

@@ -248,7 +248,9 @@ def refuses_directions_of_wrong_shape(it: Subject) -> None:
     mu, d = it.measure, it.measure.dim
     for wrong in (np.zeros(d), np.zeros((2, d + 1)), np.zeros((1, 2, d)), np.float64(0)):
         for question in (mu.cgf, mu.tilted_mean, mu.tilted_cov):
-            with pytest.raises(ValueError, match=rf"`a` must have shape \(m, {d}\); got \({', '.join(map(str, wrong.shape))}"):
+            with pytest.raises(
+                ValueError, match=rf"`a` must have shape \(m, {d}\); got \({', '.join(map(str, wrong.shape))}"
+            ):
                 question(wrong)
     with pytest.raises(ValueError, match="`a` must hold real numbers; got dtype complex128"):
         mu.cgf(np.zeros((1, d), dtype=complex))

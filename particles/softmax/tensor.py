@@ -58,7 +58,7 @@ class Tensor:
 
     def log_sum_and_mean(self, directions: TensorAxes) -> tuple[Array, Array]:
         """Return log sums (m,) and tilted means (m, d) at the given directions."""
-        logs, means = self.log_weights * _LOG2_E, []
+        logs, means = self.log_weights * _LOG2_E, list[Array]()
         for k in reversed(range(len(self.axes))):
             logs, means = _along_axis(k, self.axes[k], directions.axes[k], logs, means)
         picked = directions.index

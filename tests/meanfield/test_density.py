@@ -35,10 +35,16 @@ def test_a_flat_density_is_the_uniform_law(dim: int, size: float) -> None:
 @pytest.mark.parametrize(
     ("pdf", "text"),
     [
-        (lambda x: 2 * parabola(x), "`pdf` must integrate to 1 over the box; it integrates to 2. Divide it by that, or use Smooth.normalised."),
+        (
+            lambda x: 2 * parabola(x),
+            "`pdf` must integrate to 1 over the box; it integrates to 2. Divide it by that, or use Smooth.normalised.",
+        ),
         (lambda x: x[:, 0], "`pdf` must be finite and not negative; it is -"),
         (lambda x: np.where(x[:, 0] > 0, np.nan, 1.0), "`pdf` must be finite and not negative; it is nan at ["),
-        (lambda x: x, "`pdf` must map (n, d) to n real numbers; for (8, 1) it gave float64 of shape (8, 1)."),
+        (
+            lambda x: x,
+            "`pdf` must map (n, d) to n real numbers; for points of shape (8, 1) it gave float64 of shape (8, 1).",
+        ),
         (lambda x: 1.0, "`pdf` must map (n, d) to n real numbers"),
         (lambda x: parabola(x) + 0j, "it gave complex128"),
         (lambda x: 1.0 * (x[:, 0] > 0.1234), "`pdf` is not resolved by 2048 Gauss nodes along an axis"),
@@ -101,7 +107,7 @@ def test_equal_masses_are_the_uniform_law(rng: np.random.Generator) -> None:
     grid = Grid([-1.0, 0.0], [1.0, 3.0], [5, 8])
     flat, exact = Density(grid, np.full((5, 8), 1 / 40)), Uniform([-1.0, 0.0], [1.0, 3.0])
     a = rng.uniform(-1e3, 1e3, (30, 2))
-    assert_allclose(flat.mean, exact.mean, rtol=1e-15)
+    assert_allclose(flat.mean, exact.mean, rtol=1e-15, atol=1e-15)
     assert_allclose(flat.cov, exact.cov, rtol=1e-14, atol=1e-15)
     assert_allclose(flat.tilted_mean(a), exact.tilted_mean(a), rtol=1e-12)  # rounding of exponents up to 3000
     assert_allclose(flat.tilted_cov(a), exact.tilted_cov(a), rtol=0, atol=1e-11)
@@ -131,7 +137,12 @@ def test_what_are_no_masses(masses, text: str) -> None:
 def test_what_is_no_grid() -> None:
     with pytest.raises(ValueError, match="`grid` must be a Grid; got list"):
         Density([0, 1], [1.0])
-    for shape, text in [(0, "`shape` must be an integer of at least 1; got 0"), ([3], "`shape` must have 2 entries"), ([3, 2.5], "`shape` must be an integer"), (None, "`shape` must be a number of cells")]:
+    for shape, text in [
+        (0, "`shape` must be an integer of at least 1; got 0"),
+        ([3], "`shape` must have 2 entries"),
+        ([3, 2.5], "`shape` must be an integer"),
+        (None, "`shape` must be a number of cells"),
+    ]:
         with pytest.raises(ValueError) as caught:
             Grid([0.0, 0.0], [1.0, 1.0], shape)
         assert text in str(caught.value)

@@ -1,9 +1,9 @@
 """Bad input: which argument, what came, what is allowed; every problem on a line, before any work."""
 
+import cases
 import numpy as np
 import pytest
 
-import cases
 from particles import Adaptive, Attention, Empirical, Euler, Raw, Rescaled, solve
 
 EYE = np.eye(2)
@@ -53,7 +53,7 @@ def test_tokens_of_a_run(value, text: str) -> None:
 
 def test_tokens_of_another_dimension() -> None:
     law = Raw(cases.random_attention(0, 2))
-    assert "`tokens` must have shape (n, 2); got (5, 3)." == complaint(lambda: solve(law, np.zeros((5, 3)), [0, 1]))
+    assert complaint(lambda: solve(law, np.zeros((5, 3)), [0, 1])) == "`tokens` must have shape (n, 2); got (5, 3)."
     text = complaint(lambda: solve(law, np.zeros((2, 5)), [0, 1]))
     assert "Its transpose would fit: pass tokens.T." in text
     text = complaint(lambda: solve(law, Empirical(np.zeros((5, 3))), [0, 1]))
@@ -120,12 +120,22 @@ def test_times(times, text: str) -> None:
         (EYE, EYE, np.zeros((2, 3)), "`V` must be square, (d, d) or (h, d, d); got (2, 3)."),
         (np.zeros((1, 2)), np.zeros((3, 2)), EYE, "`Q` and `K` must have the same number of rows; got 1 and 3."),
         (np.zeros((2, 3)), np.zeros((2, 2)), EYE, "`Q` must have 2 columns, as V has; got shape (2, 3)."),
-        (np.zeros((2, 5)), np.zeros((5, 2)), EYE, "`Q` must have 2 columns, as V has; got shape (2, 5). Its transpose would fit: pass Q.T."),
+        (
+            np.zeros((2, 5)),
+            np.zeros((5, 2)),
+            EYE,
+            "`Q` must have 2 columns, as V has; got shape (2, 5). Its transpose would fit: pass Q.T.",
+        ),
         (np.zeros((5, 2)), np.zeros((2, 5)), EYE, "Its transpose would fit: pass K.T."),
         (np.zeros(2), EYE, EYE, "`Q` must have shape (k, d) or (h, k, d); got (2,)."),
         (EYE, EYE, 1.0, "`V` must have shape (d, d) or (h, d, d); got ()."),
         (np.zeros((0, 2)), np.zeros((0, 2)), EYE, "`Q` must have shape (k, d) or (h, k, d); got (0, 2)."),
-        (np.zeros((3, 2, 2)), np.zeros((3, 2, 2)), EYE, "must have the same number of heads (leading axis); got shapes (3, 2, 2), (3, 2, 2), (2, 2)."),
+        (
+            np.zeros((3, 2, 2)),
+            np.zeros((3, 2, 2)),
+            EYE,
+            "must have the same number of heads (leading axis); got shapes (3, 2, 2), (3, 2, 2), (2, 2).",
+        ),
         (np.zeros((3, 2, 2)), np.zeros((2, 2, 2)), np.zeros((3, 2, 2)), "must have the same number of heads"),
     ],
 )
@@ -193,4 +203,4 @@ def test_good_input_is_not_changed_and_not_kept() -> None:
 def test_moved_atoms_keep_their_weights_and_number() -> None:
     mu = Empirical([[1.0], [2.0]], [0.25, 0.75])
     assert mu.moved_to(np.array([[5.0], [9.0]])).mean[0] == pytest.approx(8.0)
-    assert "`points` must have shape (2, 1); got (3, 1)." == complaint(lambda: mu.moved_to(np.zeros((3, 1))))
+    assert complaint(lambda: mu.moved_to(np.zeros((3, 1)))) == "`points` must have shape (2, 1); got (3, 1)."

@@ -1,9 +1,9 @@
+import cases
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.linalg import expm
 
-import cases
 from particles import Adaptive, Attention, Empirical, Euler, Raw, Rescaled, solve
 
 TIGHT = Adaptive(rtol=1e-12, atol=1e-13)

@@ -61,7 +61,10 @@ def test_tokens_on_the_sphere(dim: int, rng: np.random.Generator) -> None:
         (lambda rng: tokens.on_box(0, [0], [1], rng), "`n` must be an integer of at least 1; got 0"),
         (lambda rng: tokens.on_box(2.5, [0], [1], rng), "`n` must be an integer"),
         (lambda rng: tokens.on_box(True, [0], [1], rng), "`n` must be an integer"),
-        (lambda rng: tokens.quasi_random(4, [0, 1], [1, 1], rng), "`lower` must be below `upper`; got 1.0 and 1.0 at index 1"),
+        (
+            lambda rng: tokens.quasi_random(4, [0, 1], [1, 1], rng),
+            "`lower` must be below `upper`; got 1.0 and 1.0 at index 1",
+        ),
         (lambda rng: tokens.quasi_random(4, [0], [1, 1], rng), "`lower` and `upper` must have shape"),
         (lambda rng: tokens.on_box(4, [np.nan], [1], rng), "`lower` must be finite; got nan at index"),
         (lambda rng: tokens.by_quantiles(-1, norm.ppf), "`n` must be an integer of at least 1; got -1"),

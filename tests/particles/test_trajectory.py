@@ -1,11 +1,11 @@
 from pathlib import Path
 
+import cases
 import numpy as np
 import pytest
 import xarray
 from numpy.testing import assert_array_equal
 
-import cases
 from meanfield import Curve, ParticleMethod, Uniform
 from meanfield import solve as solve_equation
 from particles import Empirical, Raw, Trajectory, files, solve
@@ -63,7 +63,9 @@ def test_a_saved_file_can_be_read_by_whoever_may_read_its_neighbours(tmp_path: P
 def test_another_kind_of_result_is_refused(path: Path) -> None:
     law = Raw(cases.line(1.0, 1.0))
     solve_equation(law, Uniform([0.0], [1.0]), [0.0], method=ParticleMethod(n=4)).save(path)
-    with pytest.raises(ValueError, match=r"`path` must hold a particles\.Trajectory; .*run\.npz holds a meanfield\.Curve"):
+    with pytest.raises(
+        ValueError, match=r"`path` must hold a particles\.Trajectory; .*run\.npz holds a meanfield\.Curve"
+    ):
         Trajectory.load(path)
     run().save(path)
     with pytest.raises(ValueError, match=r"`path` must hold a meanfield\.Curve; .* holds a particles\.Trajectory"):

@@ -1,0 +1,288 @@
+"""Wasserstein distances against closed forms, brute force and each other."""
+
+import itertools
+import math
+import sys
+import types
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from meanfield.density import Density
+from meanfield.gaussian import Gaussian
+from meanfield.grid import Grid
+from meanfield.uniform import Uniform
+from meanfield.wasserstein import transport, wasserstein, wasserstein_curve
+from particles.measure import Empirical
+
+module = sys.modules[wasserstein.__module__]  # the package gives its name to the function
+
+ROUNDING = 1e-13  # a few thousand operations on numbers of order one
+LADDER = [1.0, 1.5, 2.0, 3.0, 4.0]
+
+
+def cloud(n=30, d=2, seed=0, weighted=False):
+    rng = np.random.default_rng(seed)
+    return Empirical(rng.normal(size=(n, d)), rng.dirichlet(np.ones(n)) if weighted else None)
+
+
+def lattice(n=200, seed=1):
+    """Points whose coordinates have 20 bits, so that moving them loses nothing; no two of them coincide."""
+    rng = np.random.default_rng(seed)
+    return rng.permutation(2**20)[: 2 * n].reshape(n, 2) * 2.0**-20
+
+
+@pytest.mark.parametrize("p", LADDER)
+@pytest.mark.parametrize("exponent", [-40, -20, 0, 27])
+def test_separations_from_1e_12_to_1e8(p, exponent):
+    points = lattice()
+    step = 2.0**exponent
+    moved = points[::-1] + np.array([3 * step, 4 * step])
+    plan = transport(Empirical(points), Empirical(moved), p)
+    assert plan.distance == pytest.approx(5 * step, rel=1e-13)  # exact coordinates: rounding of the sum only
+
+
+@pytest.mark.parametrize("p", LADDER)
+def test_far_from_the_origin(p):
+    points = np.round(lattice() * 2.0**16) + 1e8
+    assert wasserstein(Empirical(points), Empirical(points[::-1] + np.array([3, 4])), p) == pytest.approx(5, rel=1e-13)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("p", LADDER)
+def test_the_program_agrees_with_quantiles_on_a_line(p, weighted):
+    mu, nu = cloud(25, 1, 2, weighted), cloud(31, 1, 3, weighted)
+    flat = [Empirical(np.hstack([m.points, 0 * m.points]), m.weights) for m in (mu, nu)]
+    assert wasserstein(*flat, p) == pytest.approx(wasserstein(mu, nu, p), rel=ROUNDING)
+
+
+@pytest.mark.parametrize("p", LADDER)
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_brute_force_over_permutations(p, d):
+    x, y = cloud(6, d, 4), cloud(6, d, 5)
+    steps = np.linalg.norm(x.points[:, None] - y.points[None], axis=2) ** p
+    best = min(steps[range(6), order].mean() for order in itertools.permutations(range(6)))
+    assert wasserstein(x, y, p) == pytest.approx(best ** (1 / p), rel=ROUNDING)
+
+
+@pytest.mark.parametrize("n", [40, 400])
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
+def test_certificate(n, p):
+    mu, nu = cloud(n, 2, 6, True), cloud(n + 5, 2, 7)
+    plan = transport(mu, nu, p)
+    # an optimal basis leaves the rounding of its costs, the largest of which is about 8^p
+    assert 0 <= plan.gap <= 1e-14 * 8**p / plan.distance ** (p - 1)
+    np.testing.assert_allclose(plan.coupling.sum(axis=1), mu.weights, rtol=0, atol=1e-15 * n)
+    np.testing.assert_allclose(plan.coupling.sum(axis=0), nu.weights, rtol=0, atol=1e-15 * n)
+    i, j = plan.coupling.coords
+    cost = plan.coupling.data @ np.linalg.norm(mu.points[i] - nu.points[j], axis=1) ** p
+    assert cost ** (1 / p) == pytest.approx(plan.distance, rel=ROUNDING)
+
+
+def test_a_bad_plan_is_exposed_by_its_gap(monkeypatch):
+    def independent(a, b, cost):
+        i, j = np.indices(cost.shape).reshape(2, -1)
+        v = cost.min(axis=0)
+        return i, j, np.multiply.outer(a, b).ravel(), (cost - v).min(axis=1), v
+
+    mu, nu = cloud(20, 2, 8), cloud(20, 2, 9)
+    best = wasserstein(mu, nu)
+    monkeypatch.setattr(module, "_solve", independent)
+    plan = transport(mu, nu)
+    assert plan.distance - plan.gap <= best < 0.9 * plan.distance
+
+
+def test_a_distance_below_the_certificate_says_so():
+    points = lattice(50)
+    plan = transport(Empirical(points), Empirical(points + 2.0**-40))
+    assert plan.gap == plan.distance
+
+
+def test_weights_from_none_to_all():
+    specks = Empirical([[0.0, 0], [1, 0], [9, 9]], [1.0, 1e-20, 0.0])
+    plan = transport(specks, Empirical([[0.0, 0.0]]))
+    assert plan.distance == pytest.approx(1e-10, rel=ROUNDING)
+    np.testing.assert_allclose(plan.coupling.toarray()[:, 0], [1.0, 1e-20, 0.0], rtol=ROUNDING)
+
+
+def test_equal_measures_and_single_atoms():
+    mu = cloud(50, 3, 10, True)
+    assert wasserstein(mu, mu) == 0.0
+    plan = transport(Empirical([[0.0, 0.0]]), Empirical([[3e-200, 4e-200]]))
+    assert plan.distance == pytest.approx(5e-200, rel=1e-15)
+    assert plan.gap == 0.0
+    assert wasserstein(Empirical([[0.0, 0.0]]), Empirical([[3e200, 4e200]])) == pytest.approx(5e200, rel=1e-15)
+
+
+def clouds(count):
+    coordinates = st.floats(-4, 4, width=32)
+    return st.tuples(*[arrays(float, st.tuples(st.integers(1, 6), st.just(2)), elements=coordinates)] * count)
+
+
+@settings(max_examples=30, deadline=None)
+@given(clouds(3), st.sampled_from([1.0, 2.0, 3.0]))
+def test_metric(points, p):
+    mu, nu, xi = map(Empirical, points)
+    there = wasserstein(mu, nu, p)
+    # optimal costs are right to 1e-15 of the diameter to the power p, about 12^p
+    tolerance = 12 * 1e-14 ** (1 / p)
+    assert wasserstein(nu, mu, p) == pytest.approx(there, abs=tolerance)
+    assert there <= wasserstein(mu, xi, p) + wasserstein(xi, nu, p) + tolerance
+
+
+@settings(max_examples=30, deadline=None)
+@given(clouds(2))
+def test_powers_are_ordered_and_compared_by_the_diameter(points):
+    mu, nu = map(Empirical, points)
+    every = np.concatenate(points)
+    diameter = np.linalg.norm(every[:, None] - every[None], axis=2).max()
+    distances = [wasserstein(mu, nu, p) for p in LADDER]
+    for p, low, high in zip(LADDER[1:], distances[:-1], distances[1:], strict=True):
+        tolerance = 12 * 1e-14 ** (1 / p)  # as above
+        assert low <= high + tolerance
+        assert high <= diameter ** (1 - 1 / p) * distances[0] ** (1 / p) + tolerance  # (6.7)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0])
+def test_rotating_scaling_and_moving(p):
+    mu, nu = cloud(20, 2, 11, True), cloud(20, 2, 12)
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    there = wasserstein(mu, nu, p)
+    moved = [m.moved_to(7 * m.points @ turn.T + [5, -3]) for m in (mu, nu)]
+    assert wasserstein(*moved, p) == pytest.approx(7 * there, rel=ROUNDING)
+
+
+def spd(seed, d=3):
+    root = np.random.default_rng(seed).normal(size=(d, d))
+    return root @ root.T
+
+
+def test_gaussians_that_commute():
+    mu, nu = Gaussian([0, 0], np.diag([1.0, 4.0])), Gaussian([3, 4], np.diag([4.0, 0.0]))
+    assert wasserstein(mu, nu) == pytest.approx(math.sqrt(25 + 1 + 4), rel=ROUNDING)
+
+
+def test_gaussians_against_the_trace_formula():
+    S, T = spd(1), spd(2)
+    values, vectors = np.linalg.eigh(S)
+    root = vectors * np.sqrt(values) @ vectors.T
+    cross = np.sqrt(np.linalg.eigvalsh(root @ T @ root)).sum()
+    exact = math.sqrt(np.trace(S) + np.trace(T) - 2 * cross)
+    plan = transport(Gaussian(np.zeros(3), S), Gaussian(np.zeros(3), T))
+    assert plan.distance == pytest.approx(exact, rel=1e-12)  # the formula itself loses a digit or two
+    assert (plan.gap, plan.quantisation, plan.coupling) == (0.0, 0.0, None)
+
+
+@pytest.mark.parametrize("exponent", [4, 10, 18])
+def test_nearly_equal_gaussians_keep_their_digits(exponent):
+    S, h = spd(3), 2.0**-exponent
+    there = wasserstein(Gaussian(np.zeros(3), S), Gaussian(np.zeros(3), (1 + h) ** 2 * S))
+    # the rounding of the matrices' entries is 1e-16 / h of their difference: 1e-10 at the smallest h
+    assert there == pytest.approx(h * math.sqrt(np.trace(S)), rel=max(1e-12, 1e-15 / h))
+
+
+def test_singular_gaussians():
+    line = np.array([[1.0, 1.0], [1.0, 1.0]])
+    assert wasserstein(Gaussian([0, 0], line), Gaussian([0, 0], 4 * line)) == pytest.approx(math.sqrt(2), rel=1e-14)
+    assert wasserstein(Gaussian([0, 0], line), Gaussian([0, 0], 0 * line)) == pytest.approx(math.sqrt(2), rel=1e-14)
+
+
+def test_gaussians_on_the_line_two_ways():
+    mu, nu = Gaussian([0.5], [[2.0]]), Gaussian([-1.0], [[0.3]])
+    # quadrature to 1e-11, through the slightly different power 2 + 1e-15 that is no closed form
+    assert wasserstein(mu, nu) == pytest.approx(wasserstein(mu, nu, 2 * (1 + 2**-51)), rel=1e-11)
+
+
+def test_shifted_squares():
+    plan = transport(Uniform([0, 0], [1, 1]), Uniform([0.5, 0], [1.5, 1]), atoms=400)
+    assert plan.distance == pytest.approx(0.5, rel=ROUNDING)  # equal cells, all moved alike
+    assert plan.quantisation == pytest.approx(2 * math.sqrt(2 / 12) / 20, rel=1e-12)
+
+
+def test_bound_of_higher_powers_is_unknown():
+    square, atom = Uniform([0, 0], [1, 1]), Empirical([[0.0, 0.0]])
+    assert transport(square, atom, 3, atoms=16).quantisation == math.inf
+    assert transport(atom, atom, 3).quantisation == 0.0
+
+
+def test_the_line_gives_a_coupling_between_atoms_only():
+    mu, nu = cloud(9, 1, 13), cloud(7, 1, 14)
+    plan = transport(mu, nu)
+    assert plan.coupling.shape == (9, 7)
+    assert plan.distance == wasserstein(mu, nu)
+    assert transport(mu, Uniform([0], [1])).coupling is None
+
+
+def test_cells_against_cells():
+    masses = np.random.default_rng(15).dirichlet(np.ones(64)).reshape(8, 8)
+    mu, nu = (Density(Grid([c, 0], [c + 1, 1], 8), masses) for c in (0.0, 2.0))
+    assert wasserstein(mu, nu) == pytest.approx(2.0, rel=ROUNDING)
+
+
+BAD = {
+    "not a measure": (lambda: wasserstein(np.zeros((3, 2)), cloud()), "`mu` must be a measure; got ndarray"),
+    "dimensions": (lambda: wasserstein(cloud(d=2), cloud(d=3)), "one dimension; got 2 and 3"),
+    "small p": (lambda: wasserstein(cloud(), cloud(), 0.5), "`p` must be a number of at least 1; got 0.5"),
+    "NaN p": (lambda: wasserstein(cloud(), cloud(), np.nan), "`p` must be finite"),
+    "atoms": (lambda: transport(cloud(), cloud(), atoms=0), "`atoms` must be an integer"),
+    "NaN points": (lambda: wasserstein(cloud(), cloud().moved_to(np.full((30, 2), np.nan))), r"`nu`.*nan at index"),
+    "NaN on a line": (lambda: wasserstein(cloud(d=1), cloud(d=1).moved_to(np.full((30, 1), np.inf))), "`nu`.*inf"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_named(case):
+    call, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_all_problems_come_at_once():
+    with pytest.raises(ValueError, match=r"(?s)`mu`.*`nu`.*`p`"):
+        wasserstein(1, "two", 0)
+
+
+def test_too_large_a_program_is_refused():
+    many = Empirical(np.zeros((10**6, 2)))
+    with pytest.raises(MemoryError, match=r"1000000 by 1000000 atoms needs 3.*GiB"):
+        transport(many, many)
+
+
+def test_an_unfinished_program_is_an_error(monkeypatch):
+    import ot
+
+    solver = ot.emd
+    monkeypatch.setattr(ot, "emd", lambda a, b, M, numItermax, log: solver(a, b, M, numItermax=3, log=log))
+    with pytest.raises(RuntimeError, match="numItermax"):
+        wasserstein(cloud(50), cloud(60, seed=1))
+
+
+def test_a_plan_that_misses_the_weights_is_an_error(monkeypatch):
+    import ot
+
+    solver = ot.emd
+
+    def leaky(*args, **options):
+        plan, log = solver(*args, **options)
+        return 0.9 * plan, log
+
+    monkeypatch.setattr(ot, "emd", leaky)
+    with pytest.raises(RuntimeError, match="misses the weights"):
+        wasserstein(cloud(), cloud(seed=1))
+
+
+class Path(types.SimpleNamespace):
+    def __getitem__(self, k):
+        return Empirical([[self.speed * self.times[k], 0.0]])
+
+
+def test_curve_of_distances():
+    slow, fast = Path(times=np.array([0.0, 1.0, 2.0]), speed=1.0), Path(times=np.linspace(0, 2, 5), speed=3.0)
+    np.testing.assert_allclose(wasserstein_curve(slow, fast, [0.0, 2.0]), [0.0, 4.0], rtol=1e-15)
+    with pytest.raises(ValueError, match=r"`curve` has no time 0.5, its nearest is 0"):
+        wasserstein_curve(slow, fast, [0.0, 0.5])
+    with pytest.raises(ValueError, match=r"`other` has no time 3"):
+        wasserstein_curve(slow, fast, [3.0])
