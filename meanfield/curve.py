@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from meanfield import storage
 from particles import files
@@ -61,7 +62,10 @@ class Curve:
         ValueError
             If the file is not a curve, or is damaged.
         """
-        arrays, record = files.read_npz(Path(path), _KIND)
+        return files.read_npz(Path(path), _KIND, cls._from_file)
+
+    @classmethod
+    def _from_file(cls, arrays: dict[str, Array], record: dict[str, Any]) -> Curve:
         times = arrays.pop("times")
         parts: list[dict[str, Array]] = [{} for _ in times]
         for key, array in arrays.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from meanfield.box import on_box
 from meanfield.grid import Grid
 from meanfield.quadrature import TensorRule
 from meanfield.uniform import Uniform
@@ -44,7 +45,7 @@ class Smooth:
         rule, or does not integrate to 1.
     """
 
-    pdf: Pdf
+    function: Pdf
     lower: Array
     upper: Array
     nodes: int
@@ -71,12 +72,17 @@ class Smooth:
         if not problems and not mass > 0:
             problems.add(f"`function` must have a positive integral; got {mass}.")
         problems.raise_if_any()
+        return cls.trusted(lambda x: function(x) / mass, *box, nodes)
+
+    @classmethod
+    def trusted(cls, function: Pdf, lower: Array, upper: Array, nodes: int) -> Smooth:
+        """Return the law with the given density without the checks; `nodes` along each axis resolve it."""
         smooth = object.__new__(cls)
-        smooth._set(lambda x: function(x) / mass, *box, nodes)
+        smooth._set(function, lower, upper, nodes)
         return smooth
 
-    def _set(self, pdf: Pdf, lower: Array, upper: Array, nodes: int) -> None:
-        for name, value in (("pdf", pdf), ("lower", lower), ("upper", upper), ("nodes", nodes)):
+    def _set(self, function: Pdf, lower: Array, upper: Array, nodes: int) -> None:
+        for name, value in (("function", function), ("lower", lower), ("upper", upper), ("nodes", nodes)):
             object.__setattr__(self, name, value)
 
     @property
@@ -109,22 +115,27 @@ class Smooth:
         a = checks.directions("a", a, self.dim)
         return _discrete(self, self._nodes_for(a)).tilted_cov(a)
 
+    def pdf(self, x: Any) -> Array:
+        """Density at x of shape (m, d), 0 outside the box; shape (m,)."""
+        x = checks.directions("x", x, self.dim)
+        return on_box(self.function, self.lower, self.upper, x)
+
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return n independent draws by rejection from the box, shape (n, d)."""
-        ceiling = 1.5 * float(np.max(self.pdf(TensorRule.on_box(self.lower, self.upper, self.nodes).points)))
-        accepted: list[Array] = []
+        ceiling = 1.5 * float(np.max(self.function(TensorRule.on_box(self.lower, self.upper, self.nodes).points)))
+        accepted = [np.empty((0, self.dim))]
         while sum(map(len, accepted)) < n:
             tried = rng.uniform(self.lower, self.upper, (2 * n + 64, self.dim))
-            heights = np.asarray(self.pdf(tried))
+            heights = np.asarray(self.function(tried))
             if heights.max() > ceiling:  # a peak between the nodes: start again below the new ceiling
-                ceiling, accepted = 1.5 * float(heights.max()), []
+                ceiling, accepted = 1.5 * float(heights.max()), accepted[:1]
                 continue
             accepted.append(tried[rng.uniform(0, ceiling, len(tried)) < heights])
         return np.concatenate(accepted)[:n]
 
     def quadrature(self, rule: TensorRule) -> Empirical:
         """Return the atoms of a rule, weighted by quadrature weight times density and normalised."""
-        weights = rule.weights * np.asarray(self.pdf(rule.points), dtype=float)
+        weights = rule.weights * np.asarray(self.function(rule.points), dtype=float)
         return Empirical(rule.points, weights / weights.sum())
 
     def _nodes_for(self, a: Array) -> int:
@@ -294,9 +305,11 @@ class Density:
     def pdf(self, x: Any) -> Array:
         """Mass over volume of the cell that holds x, 0 outside the box; x (m, d), shape (m,)."""
         x = checks.directions("x", x, self.dim)
-        inside = ((x >= self.lower) & (x <= self.upper)).all(axis=1)
+        return on_box(self._height, self.lower, self.upper, x)
+
+    def _height(self, x: Array) -> Array:
         cells = np.clip(((x - self.lower) / self.grid.widths).astype(int), 0, np.array(self.grid.shape) - 1)
-        return np.where(inside, self.masses[tuple(cells.T)] / self.grid.volume, 0.0)
+        return self.masses[tuple(cells.T)] / self.grid.volume
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return n independent draws, shape (n, d)."""

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from meanfield.box import corners
 from meanfield.curve import Curve
 from meanfield.density import Density, Smooth
 from meanfield.gaussian import Gaussian
-from meanfield.push_forward import PushForward, corners, quadrature
+from meanfield.push_forward import PushForward, quadrature
 from meanfield.uniform import Uniform
 from particles import checks
 from particles.checks import Array
@@ -137,11 +138,14 @@ def _curve(run: March, start: Empirical, wrap: Any) -> Curve:
 
 
 def _sizes(mu0: Measure) -> list[int]:
-    sizes, n = [], float(_FIRST_NODES)
-    while round(n) ** mu0.dim <= _MOST_PARTICLES:
-        sizes.append(round(n))
-        n *= _GROWTH
-    return sizes or [round(_MOST_PARTICLES ** (1 / mu0.dim))]
+    """Nodes along each axis to try in turn; for a `Density` whole numbers of nodes in each cell."""
+    unit, first = (max(mu0.grid.shape), 1) if isinstance(mu0, Density) else (1, _FIRST_NODES)
+    sizes = [first * unit]
+    while (
+        larger := unit * max(sizes[-1] // unit + 1, round(_GROWTH * sizes[-1] / unit))
+    ) ** mu0.dim <= _MOST_PARTICLES:
+        sizes.append(larger)
+    return sizes
 
 
 def _distance(coarse: Curve, fine: Curve) -> float:

@@ -6,6 +6,7 @@ from functools import reduce, singledispatch
 
 import numpy as np
 
+from meanfield.box import on_box
 from meanfield.density import Density, Pdf, Smooth
 from meanfield.grid import Grid
 from meanfield.quadrature import AxisRule, TensorRule
@@ -59,10 +60,9 @@ def _(mu: Density, grid: Grid) -> Array:
 def integrated(pdf: Pdf, lower: Array, upper: Array, grid: Grid, nodes: int) -> Array:
     """Return the integrals of pdf over the cells by `nodes` Gauss nodes along each axis; 0 outside [lower, upper]."""
     rule = TensorRule(tuple(AxisRule(grid.edges(k), nodes) for k in range(grid.dim)))
-    inside = ((rule.points >= lower) & (rule.points <= upper)).all(axis=1)
-    heights = np.zeros(len(rule.points))
-    heights[inside] = pdf(rule.points[inside])
-    fine = (rule.weights * heights).reshape([part for cells in grid.shape for part in (cells, nodes)])
+    fine = (rule.weights * on_box(pdf, lower, upper, rule.points)).reshape(
+        [part for cells in grid.shape for part in (cells, nodes)]
+    )
     return fine.sum(axis=tuple(range(1, 2 * grid.dim, 2)))
 
 

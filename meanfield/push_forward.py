@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
+from meanfield.box import corners
 from meanfield.density import Density, Smooth
 from meanfield.grid import Grid
 from meanfield.projection import cell_masses, integrated
@@ -173,12 +174,6 @@ class PushForward:
 @cell_masses.register
 def _(mu: PushForward, grid: Grid) -> Array:
     return integrated(mu.pdf, *mu.box, grid, _CELL_NODES)
-
-
-def corners(lower: Array, upper: Array) -> Array:
-    """Return the 2^d corners of a box, shape (2^d, d)."""
-    choice = np.indices((2,) * lower.size).reshape(lower.size, -1).T
-    return np.where(choice, upper, lower)
 
 
 def quadrature(source: Source, n: int) -> tuple[TensorRule, Empirical]:

@@ -43,13 +43,12 @@ class Riccati:
 
     def run(self, dynamics: Dynamics, mu0: Gaussian, times: Array, progress: bool) -> Curve:
         """Return the Gaussian at each depth."""
-        d = mu0.dim
 
         def velocity(t: float, state: Array) -> Array:
             m, S = state[0], state[1:]
-            here = dynamics.velocity(t, np.vstack([m, m + np.eye(d)]), Gaussian.trusted(m, S))
-            half = (here[1:] - here[0]).T @ S
-            return np.vstack([here[0], half + half.T])
+            here, law = m[None, :], Gaussian.trusted(m, S)
+            half = dynamics.jacobian(t, here, law)[0] @ S
+            return np.vstack([dynamics.velocity(t, here, law), half + half.T])
 
         run = march(velocity, np.vstack([mu0.mean, mu0.cov]), times, self.stepper, row="moment", progress=progress)
         message = run.message

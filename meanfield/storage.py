@@ -84,6 +84,4 @@ def _tabulated(lower: Array, upper: Array, heights: Array) -> Smooth:
     def pdf(x: Array) -> Array:
         return np.maximum(rule.interpolate(heights[:, None], x)[:, 0], 0.0)
 
-    smooth = object.__new__(Smooth)
-    smooth._set(pdf, lower, upper, len(rule.axes[0].nodes))
-    return smooth
+    return Smooth.trusted(pdf, lower, upper, len(rule.axes[0].nodes))

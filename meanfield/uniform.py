@@ -17,6 +17,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from scipy.special import zeta
 
+from meanfield.box import on_box
 from particles import checks
 from particles.checks import Array
 
@@ -47,7 +48,7 @@ def langevin_slope(s: Array) -> Array:
     small = np.abs(s) < _SERIES_BELOW
     t = np.where(small, _SERIES_BELOW, np.abs(s))
     sinh_squared = (np.exp(-t) / (-np.expm1(-2 * t))) ** 2 * 4  # 1/sinh^2 without overflow
-    return np.where(small, _SLOPE(_clipped(s) ** 2), 1 / t**2 - sinh_squared)
+    return np.where(small, _SLOPE(_clipped(s) ** 2), (1 / t) ** 2 - sinh_squared)
 
 
 def _clipped(s: Array) -> Array:
@@ -117,8 +118,7 @@ class Uniform:
     def pdf(self, x: Any) -> Array:
         """1/volume inside the box, 0 outside, for x of shape (m, d); shape (m,)."""
         x = checks.directions("x", x, self.dim)
-        inside = ((x >= self.lower) & (x <= self.upper)).all(axis=1)
-        return inside / np.prod(self.upper - self.lower)
+        return on_box(lambda inside: np.full(len(inside), 1 / np.prod(2 * self._half)), self.lower, self.upper, x)
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return n independent draws, shape (n, d)."""

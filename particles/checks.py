@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 WEIGHT_SUM_TOLERANCE = 1e-9
+_SUM_ROUNDING = 1e-13
 
 
 class Problems:
@@ -92,7 +93,8 @@ def weights(name: str, value: Any, count: int, problems: Problems) -> Array | No
     if abs(total - 1.0) > WEIGHT_SUM_TOLERANCE:
         problems.add(f"`{name}` must sum to 1; they sum to {total:.12g}. Divide them by their sum.")
         return None
-    return array
+    # what passed may still be off in the last digits kept in a file: then it means these probabilities
+    return array if abs(total - 1.0) < _SUM_ROUNDING else array / total
 
 
 def times(value: Any, problems: Problems) -> Array | None:

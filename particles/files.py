@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
 
 import numpy as np
 
 from particles.checks import Array
+
+Result = TypeVar("Result")
 
 
 def write_beside(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -38,26 +39,27 @@ def write_npz(path: Path, kind: str, arrays: dict[str, Array], record: dict[str,
     write_beside(path, lambda file: np.savez(file, **members))
 
 
-def read_npz(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return the arrays and the record of a file written by `write_npz`.
+def read_npz(path: Path, kind: str, build: Callable[[dict[str, Array], dict[str, Any]], Result]) -> Result:
+    """Return what `build` makes of the arrays and the record of a file written by `write_npz`.
 
     Raises
     ------
     ValueError
         If the file is damaged or holds another kind of result.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        record = json.loads(str(arrays.pop("header")))
-        found = record.pop("kind")
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as trouble:
-        raise ValueError(
-            f"`path` must be a file written by save; {path} is not, or is damaged: {trouble}."
-        ) from trouble
-    if found != kind:
-        raise ValueError(f"`path` must hold a {kind}; {path} holds a {found}.")
-    return arrays, record
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as members:
+                arrays = {name: members[name] for name in members.files}
+            record = json.loads(str(arrays.pop("header")))
+            found = record.pop("kind")
+            if found == kind:
+                return build(arrays, record)
+        except Exception as trouble:  # a damaged archive fails in many ways
+            raise ValueError(
+                f"`path` must be a file written by save; {path} is not, or is damaged: {trouble}."
+            ) from trouble
+    raise ValueError(f"`path` must hold a {kind}; {path} holds a {found}.")
 
 
 def _sync_folder(folder: Path) -> None:

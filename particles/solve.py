@@ -67,7 +67,7 @@ def solve(
 def checked_start(dynamics: Dynamics, tokens: Any, times: Any, stepper: Stepper) -> tuple[Empirical, Array]:
     """Return tokens and times as `solve` needs them, or raise a ValueError naming every problem."""
     problems = checks.Problems()
-    if not hasattr(dynamics, "velocity"):
+    if isinstance(dynamics, type) or not hasattr(dynamics, "velocity"):
         problems.add(f"`dynamics` must be a law of motion such as Raw(attention); got {type(dynamics).__name__}.")
         problems.raise_if_any()
     if isinstance(tokens, Empirical):
@@ -77,7 +77,7 @@ def checked_start(dynamics: Dynamics, tokens: Any, times: Any, stepper: Stepper)
     else:
         points = checks.points("tokens", tokens, problems, dim=dynamics.dim)
     depths = checks.times(times, problems)
-    if not hasattr(stepper, "steps"):
+    if isinstance(stepper, type) or not hasattr(stepper, "steps"):
         problems.add(f"`stepper` must be Adaptive(), RK4(dt) or Euler(dt); got {stepper!r}.")
     elif depths is not None:
         _check_discrete(dynamics, depths, stepper, problems)

@@ -67,8 +67,11 @@ class Trajectory:
         ValueError
             If the file is not a trajectory, or is damaged.
         """
-        arrays, record = files.read_npz(Path(path), _KIND)
-        return cls(arrays["times"], arrays["points"], arrays["weights"], **record)
+
+        def build(arrays: dict[str, Array], record: dict[str, Any]) -> Trajectory:
+            return cls(arrays["times"], arrays["points"], arrays["weights"], **record)
+
+        return files.read_npz(Path(path), _KIND, build)
 
     def to_xarray(self) -> xarray.DataArray:
         """Return the tokens as a labelled array with dimensions depth, token, coordinate (needs xarray)."""

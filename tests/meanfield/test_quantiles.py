@@ -33,8 +33,8 @@ def parabola(centre=0.0):
     return Smooth(lambda x: 0.75 * (1 - (x[:, 0] - centre) ** 2), [centre - 1], [centre + 1])
 
 
-def stretched(n=5):
-    """The uniform law on [-1, 1] under y -> 3 y + y^3, which 5 nodes carry exactly."""
+def stretched(n=6):
+    """The uniform law on [-1, 1] under y -> 3 y + y^3, which 6 nodes carry exactly, with two coefficients to spare."""
     rule = TensorRule.on_box(np.array([-1.0]), np.array([1.0]), n)
     images = 3 * rule.points + rule.points**3
     return PushForward(Uniform([-1], [1]), rule, Empirical(images, rule.weights / 2))

@@ -76,6 +76,12 @@ def test_fixed_steps_end_at_every_asked_time(stepper) -> None:
     assert len(ends) == 3 + 1 + 7
 
 
+def test_no_asked_time_is_lost_to_rounding(rng: np.random.Generator) -> None:
+    times = np.sort(rng.uniform(0, 1, 200))
+    ends = [step.time for step in Euler(1e-3).steps(growth, times[0], np.ones((1, 1)), times)]
+    assert set(times[1:]) <= set(ends)
+
+
 def test_a_step_that_divides_the_depth_is_taken_as_it_is() -> None:
     ends = [step.time for step in Euler(0.1).steps(growth, 0.0, np.ones((1, 1)), np.array([0.0, 0.3, 3.0]))]
     assert len(ends) == 30  # 0.3/0.1 and 2.7/0.1 round to just above 3 and 27
