@@ -85,7 +85,8 @@ class Gaussian:
 
     def tilted_cov(self, a: Any) -> Array:
         """S, for every a; shape (m, d, d)."""
-        return np.broadcast_to(self.cov, (len(checks.directions("a", a, self.dim)), self.dim, self.dim))
+        a = checks.directions("a", a, self.dim)
+        return self.cov + 0.0 * a[:, :1, None]  # NaN stays NaN
 
     def pdf(self, x: Any) -> Array:
         """Density at x of shape (m, d); shape (m,).

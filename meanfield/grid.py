@@ -88,6 +88,6 @@ def cells_per_axis(name: str, value: Any, dim: int | None, problems: checks.Prob
     except TypeError:
         problems.add(f"`{name}` must be a number of cells or one for each axis; got {value!r}.")
         return ()
-    if dim is not None and len(numbers) != dim:
-        problems.add(f"`{name}` must have {dim} entries, one for each axis; got {value!r}.")
+    if not numbers or (dim is not None and len(numbers) != dim):
+        problems.add(f"`{name}` must have {dim or 'some'} entries, one for each axis; got {value!r}.")
     return tuple(checks.count(name, number, problems) or 0 for number in numbers)

@@ -7,7 +7,6 @@ analytic, so the error falls exponentially in the number of nodes as long as the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ UNRESOLVED = "unresolved"
 _FIRST_NODES = 8
 _GROWTH = 1.5
 _MOST_PARTICLES = 4096
+_PATIENCE = 3
 _LEAST_TOL = 1e-11  # below it the ODE's own tolerance would reach rounding
 
 
@@ -46,7 +46,8 @@ class ParticleMethod:
     tol : float, optional
         The rule is refined until the flow map moves by less than `tol` (largest change over all depths, over the
         nodes and corners of the box): an estimate of the distance W_inf. 1e-8 if neither argument is given. If
-        4096 particles are not enough the curve's status is "unresolved" and its message gives the estimate.
+        4096 particles are not enough, or more stop helping, the curve's status is "unresolved" and its message gives
+        the estimate.
     n : int, optional
         Nodes along each axis, n^d in all, instead of a tolerance.
     stepper : Stepper, optional
@@ -80,7 +81,7 @@ class ParticleMethod:
         if not isinstance(mu0, Uniform | Smooth | Density | Gaussian | Empirical):
             raise ValueError(
                 "`mu0` must be a Uniform, Smooth, Density, Gaussian or Empirical for ParticleMethod; "
-                f"got {type(mu0).__name__}."
+                f"got {type(mu0).__name__}. A PushForward goes on from its `nodes`."
             )
 
     def run(self, dynamics: Dynamics, mu0: Measure, times: Array, progress: bool) -> Curve:
@@ -102,13 +103,14 @@ class ParticleMethod:
     def _refined(self, dynamics: Dynamics, mu0: Measure, times: Array, tol: float, progress: bool) -> Curve:
         fixed = ParticleMethod(n=1, stepper=self.stepper or Adaptive(rtol=max(tol / 20, 1e-13), atol=tol / 20))
         sizes = _sizes(mu0)
-        curve, estimate = fixed._fixed(dynamics, mu0, times, sizes[0], progress), np.inf
-        for _, n in pairwise(sizes):
+        curve, estimates = fixed._fixed(dynamics, mu0, times, sizes[0], progress), [np.inf]
+        for n in sizes[1:]:
             finer = fixed._fixed(dynamics, mu0, times, n, progress)
-            estimate = _distance(curve, finer) if len(finer) == len(curve) else np.inf
+            estimates.append(_distance(curve, finer) if len(finer) == len(curve) else np.inf)
             curve = finer
-            if estimate <= tol:
+            if estimates[-1] <= tol or _stagnant(estimates):
                 break
+        estimate = estimates[-1]
         stats = {**curve.stats, "estimate": float(estimate)}
         status, message = curve.status, curve.message
         if status == FINISHED and estimate > tol:
@@ -146,6 +148,11 @@ def _sizes(mu0: Measure) -> list[int]:
     ) ** mu0.dim <= _MOST_PARTICLES:
         sizes.append(larger)
     return sizes
+
+
+def _stagnant(estimates: list[float]) -> bool:
+    """Whether the last sizes brought the estimate down by less than a half: the flow separates, no rule resolves it."""
+    return len(estimates) > 2 * _PATIENCE and min(estimates[-_PATIENCE:]) > 0.5 * min(estimates[:-_PATIENCE])
 
 
 def _distance(coarse: Curve, fine: Curve) -> float:

@@ -32,7 +32,7 @@ def no_density(mu0: object) -> str:
     """Return what is wrong with initial data that have no density on a box, and what to do."""
     return (
         f"`mu0` must have a density on a box: Uniform, Smooth or Density; got {type(mu0).__name__}. "
-        "A Gaussian becomes one by .truncated(); atoms are moved by ParticleMethod."
+        "A Gaussian becomes one by .truncated(); atoms, and the `nodes` of a PushForward, are moved by ParticleMethod."
     )
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numpy.polynomial.legendre import leggauss, legvander
+from numpy.polynomial.legendre import legvander
 from scipy.linalg import block_diag
+from scipy.special import roots_legendre
 
 from meanfield.grid import tensor_points
 from particles.checks import Array
@@ -19,7 +20,7 @@ _ROWS = 1024  # points interpolated at a time, to bound memory
 @lru_cache(maxsize=64)
 def gauss_legendre(n: int) -> tuple[Array, Array, Array]:
     """Return nodes, weights and barycentric weights of the n-point rule on [-1, 1]."""
-    nodes, weights = leggauss(n)
+    nodes, weights = roots_legendre(n)
     signs = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)
     return nodes, weights, signs * np.sqrt((1 - nodes**2) * weights)
 

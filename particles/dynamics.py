@@ -128,10 +128,8 @@ class Rescaled:
             return
         problems = checks.Problems()
         dt = checks.positive("dt", self.dt, problems)
-        if dt is not None:
-            R = np.eye(self.dim) + dt * self.attention.U
-            if np.linalg.cond(R) > 1.0 / np.finfo(float).eps:
-                problems.add(f"R = I + dt V must be invertible; with dt = {dt} it is singular. Choose a smaller `dt`.")
+        if dt is not None and np.linalg.cond(_step_matrix(self.attention, dt)) > 1.0 / np.finfo(float).eps:
+            problems.add(f"R = I + dt V must be invertible; with dt = {dt} it is singular. Choose a smaller `dt`.")
         problems.raise_if_any()
 
     @property
@@ -150,9 +148,9 @@ class Rescaled:
         Raises
         ------
         FloatingPointError
-            If an entry of F(t) or of its inverse leaves the range of double precision.
+            If an entry of F(t) leaves the range of double precision.
         """
-        return _frames(self.attention, self.dt, float(t))[0]
+        return _frame(self.attention, self.dt, float(t))
 
     def raw_points(self, t: float, z: Any) -> Array:
         """X = F(t) z for rescaled points z of shape (m, d)."""
@@ -160,11 +158,11 @@ class Rescaled:
 
     def rescaled_points(self, t: float, x: Any) -> Array:
         """Z = F(t)^{-1} x for raw points x of shape (m, d)."""
-        return checks.directions("x", x, self.dim) @ _frames(self.attention, self.dt, float(t))[1].T
+        return checks.directions("x", x, self.dim) @ _inverse_frame(self.attention, self.dt, float(t)).T
 
     def attention_at(self, t: float) -> Attention:
         """The attention of the rescaled law at depth t: Q F, K F, and V_h(t), or R^{-1} V_h(t) if discrete."""
-        return _frames(self.attention, self.dt, float(t))[2]
+        return _seen(self.attention, self.dt, float(t))
 
     def velocity(self, t: float, z: Any, nu: Measure) -> Array:
         """sum_h V_h(t) (grad Lambda_nu(B_h(t)^T z) - z), shape (m, d)."""
@@ -178,24 +176,52 @@ class Rescaled:
 
 
 @lru_cache(maxsize=64)
-def _frames(attention: Attention, dt: float | None, t: float) -> tuple[Array, Array, Attention]:
-    """Return F(t), its inverse and the attention seen in that frame."""
-    after: Array
+def _frame(attention: Attention, dt: float | None, t: float) -> Array:
+    """Return F(t)."""
     with np.errstate(all="ignore"):
         if dt is None:
-            frame, inverse, after = expm(t * attention.U), expm(-t * attention.U), np.eye(attention.dim)
+            frame: Array = expm(t * attention.U)
         else:
-            power = _whole_steps(t, dt)
-            R: Array = np.eye(attention.dim) + dt * attention.U
-            after = np.asarray(np.linalg.inv(R))
-            frame, inverse = np.linalg.matrix_power(R, power), np.linalg.matrix_power(after, power)
-        several = len(attention.heads) > 1
-        value = inverse @ attention.V @ frame if several else attention.V  # one V commutes with its own frame
-        Q, K, V = attention.Q @ frame, attention.K @ frame, after @ value
-        in_range = all(np.isfinite(m).all() for m in (frame, inverse, V, np.swapaxes(Q, -1, -2) @ K))
-    if not in_range:
+            frame = np.linalg.matrix_power(_step_matrix(attention, dt), _whole_steps(t, dt))
+    return _in_range(frame, t)
+
+
+@lru_cache(maxsize=64)
+def _inverse_frame(attention: Attention, dt: float | None, t: float) -> Array:
+    """Return F(t)^{-1}, not by inverting F, which would lose digits."""
+    with np.errstate(all="ignore"):
+        if dt is None:
+            inverse: Array = expm(-t * attention.U)
+        else:
+            inverse = np.linalg.matrix_power(np.linalg.inv(_step_matrix(attention, dt)), _whole_steps(t, dt))
+    return _in_range(inverse, t)
+
+
+@lru_cache(maxsize=64)
+def _seen(attention: Attention, dt: float | None, t: float) -> Attention:
+    """Return the attention seen in the frame: Q F, K F and F^{-1} V F, the last times R^{-1} if discrete."""
+    frame = _frame(attention, dt, t)
+    V = attention.V
+    with np.errstate(all="ignore"):
+        if len(attention.heads) > 1:  # one V commutes with its own frame
+            V = _inverse_frame(attention, dt, t) @ V @ frame
+        if dt is not None:
+            V = np.linalg.inv(_step_matrix(attention, dt)) @ V
+        seen = Attention.trusted(attention.Q @ frame, attention.K @ frame, V)
+        _in_range(seen.B, t)
+    _in_range(V, t)
+    return seen
+
+
+def _step_matrix(attention: Attention, dt: float) -> Array:
+    """R = I + dt U."""
+    return np.eye(attention.dim) + dt * attention.U
+
+
+def _in_range(matrix: Array, t: float) -> Array:
+    if not np.isfinite(matrix).all():
         raise FloatingPointError(f"e^{{tV}} leaves the range of double precision at t = {t:.6g}")
-    return frame, inverse, Attention(Q, K, V)
+    return matrix
 
 
 def _whole_steps(t: float, dt: float) -> int:

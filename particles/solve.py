@@ -69,27 +69,26 @@ def checked_start(dynamics: Dynamics, tokens: Any, times: Any, stepper: Stepper)
     problems = checks.Problems()
     if isinstance(dynamics, type) or not hasattr(dynamics, "velocity"):
         problems.add(f"`dynamics` must be a law of motion such as Raw(attention); got {type(dynamics).__name__}.")
-        problems.raise_if_any()
+        dim, step = None, None
+    else:
+        dim, step = dynamics.dim, dynamics.step
     if isinstance(tokens, Empirical):
         points: Array | None = tokens.points
-        if tokens.dim != dynamics.dim:
-            problems.add(f"`tokens` must live in dimension {dynamics.dim}, as the law does; got {tokens.dim}.")
+        if dim not in (None, tokens.dim):
+            problems.add(f"`tokens` must live in dimension {dim}, as the law does; got {tokens.dim}.")
     else:
-        points = checks.points("tokens", tokens, problems, dim=dynamics.dim)
+        points = checks.points("tokens", tokens, problems, dim=dim)
     depths = checks.times(times, problems)
     if isinstance(stepper, type) or not hasattr(stepper, "steps"):
         problems.add(f"`stepper` must be Adaptive(), RK4(dt) or Euler(dt); got {stepper!r}.")
-    elif depths is not None:
-        _check_discrete(dynamics, depths, stepper, problems)
+    elif depths is not None and step is not None:
+        _check_discrete(step, depths, stepper, problems)
     problems.raise_if_any()
     assert points is not None and depths is not None
     return tokens if isinstance(tokens, Empirical) else Empirical(points), depths
 
 
-def _check_discrete(dynamics: Dynamics, times: Array, stepper: Stepper, problems: checks.Problems) -> None:
-    dt = dynamics.step
-    if dt is None:
-        return
+def _check_discrete(dt: float, times: Array, stepper: Stepper, problems: checks.Problems) -> None:
     if not (isinstance(stepper, Euler) and stepper.dt == dt):
         problems.add(f"a discrete law with dt = {dt} must be stepped by stepper=Euler({dt}); got {stepper!r}.")
     steps = times / dt

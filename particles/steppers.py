@@ -150,16 +150,23 @@ class Adaptive:
         if not times[-1] > start:
             return
 
-        def flat(t: float, y: Array) -> Array:
-            return velocity(t, y.reshape(shape)).ravel()
+        trouble = ""
 
-        # a step chosen by the solver from a NaN slope would never end, so the loop checks the first slope itself
+        def flat(t: float, y: Array) -> Array:
+            nonlocal trouble
+            try:
+                return velocity(t, y.reshape(shape)).ravel()
+            except FloatingPointError as error:  # a trial stage out of range asks for a smaller step, as NaN does
+                trouble = str(error)
+                return np.full_like(y, np.nan)
+
+        # the time loop has seen a finite first slope: with NaN there, choosing the first step would never end
         solver = DOP853(flat, start, state.ravel(), float(times[-1]), rtol=self.rtol, atol=self.atol)
         while solver.status == "running":
             before = solver.nfev
             complaint = solver.step()
             if solver.status == "failed":
-                raise ArithmeticError(complaint or "the step size fell below rounding")
+                raise ArithmeticError(trouble or complaint or "the step size fell below rounding")
             reached = times[(times > solver.t_old) & (times <= solver.t)]
             dense = solver.dense_output() if reached.size and (reached < solver.t).any() else None
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cases
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import cases
 from meanfield import Density, Gaussian, Grid, ParticleMethod, PushForward, Smooth, Uniform, solve
 from particles import Empirical, Measure, Raw
 from particles.checks import Array

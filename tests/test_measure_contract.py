@@ -1,8 +1,9 @@
 from collections.abc import Callable
 from functools import cache
 
-import contracts
 import pytest
+
+import contracts
 from contracts import Subject
 
 

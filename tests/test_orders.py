@@ -2,11 +2,11 @@
 
 from itertools import pairwise
 
-import cases
 import numpy as np
 import pytest
-from contracts import bump
 
+import cases
+from contracts import bump
 from meanfield import FiniteVolume, ParticleMethod, Smooth, Uniform, solve, wasserstein
 from particles import RK4, Adaptive, Euler, Raw, Rescaled
 from particles import solve as solve_tokens

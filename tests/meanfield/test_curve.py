@@ -1,11 +1,11 @@
 from pathlib import Path
 
-import cases
-import contracts
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import cases
+import contracts
 from meanfield import Curve, FiniteVolume, ParticleMethod, PushForward, Riccati, Smooth, Uniform, solve
 from particles import Raw
 

@@ -1,10 +1,10 @@
-import cases
 import numpy as np
 import pytest
-from contracts import bump
 from numpy.testing import assert_allclose
 from scipy.linalg import expm
 
+import cases
+from contracts import bump
 from meanfield import Density, FiniteVolume, Gaussian, Grid, ParticleMethod, Smooth, Uniform, solve
 from particles import Attention, Empirical, Raw, Rescaled
 

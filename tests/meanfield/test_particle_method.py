@@ -1,9 +1,9 @@
-import cases
 import numpy as np
 import pytest
-from contracts import bump
 from numpy.testing import assert_allclose
 
+import cases
+from contracts import bump
 from meanfield import (
     Density,
     Gaussian,

@@ -1,9 +1,9 @@
-import cases
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.linalg import expm
 
+import cases
 from meanfield import Density, Grid, ParticleMethod, PushForward, Smooth, Uniform, solve
 from meanfield.line_distance import distance
 from meanfield.push_forward import corners, quadrature

@@ -1,9 +1,9 @@
-import cases
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.linalg import expm
 
+import cases
 from meanfield import Gaussian, Riccati, Uniform, solve
 from particles import Attention, Raw, Rescaled
 

@@ -1,7 +1,7 @@
-import cases
 import numpy as np
 import pytest
 
+import cases
 from meanfield import FiniteVolume, Gaussian, ParticleMethod, Riccati, Uniform, solve
 from particles import Raw, Rescaled
 

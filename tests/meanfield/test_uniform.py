@@ -1,9 +1,9 @@
-import cases
 import numpy as np
 import pytest
-from cases import EPS
 from numpy.testing import assert_allclose, assert_array_equal
 
+import cases
+from cases import EPS
 from meanfield import Uniform
 from meanfield.uniform import langevin, langevin_slope, log_sinhc
 

@@ -1,4 +1,3 @@
-import cases
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,6 +5,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import ortho_group
 
+import cases
 from particles import Attention, Empirical
 
 # rounding of exponents up to ~30, sums of 20 terms of order 1: a few hundred eps

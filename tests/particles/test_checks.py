@@ -1,9 +1,9 @@
 """Bad input: which argument, what came, what is allowed; every problem on a line, before any work."""
 
-import cases
 import numpy as np
 import pytest
 
+import cases
 from particles import Adaptive, Attention, Empirical, Euler, Raw, Rescaled, solve
 
 EYE = np.eye(2)

@@ -1,14 +1,14 @@
 """The engines against the definition; errors are measured in roundings of the largest exponent."""
 
-import cases
 import mpmath
 import numpy as np
 import pytest
-from cases import EPS
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+import cases
+from cases import EPS
 from particles.softmax import Dense, _rows
 from particles.softmax._exp import exp2, maximum
 from particles.softmax.tensor import Tensor, tensor_axes

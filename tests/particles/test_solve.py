@@ -1,13 +1,13 @@
 import io
 import sys
 
-import cases
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+import cases
 from particles import RK4, Adaptive, Attention, Empirical, Euler, Raw, Rescaled, solve
 
 TIGHT = Adaptive(rtol=1e-12, atol=1e-13)

@@ -1,11 +1,11 @@
 from pathlib import Path
 
-import cases
 import numpy as np
 import pytest
 import xarray
 from numpy.testing import assert_array_equal
 
+import cases
 from meanfield import Curve, ParticleMethod, Uniform
 from meanfield import solve as solve_equation
 from particles import Empirical, Raw, Trajectory, files, solve
