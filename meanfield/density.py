@@ -106,12 +106,12 @@ class Smooth:
         return _discrete(self, self._nodes_for(a)).cgf(a)
 
     def tilted_mean(self, a: Any) -> Array:
-        """Grad Lambda(a), shape (m, d)."""
+        """grad Lambda(a), shape (m, d)."""
         a = checks.directions("a", a, self.dim)
         return _discrete(self, self._nodes_for(a)).tilted_mean(a)
 
     def tilted_cov(self, a: Any) -> Array:
-        """Hess Lambda(a), shape (m, d, d)."""
+        """hess Lambda(a), shape (m, d, d)."""
         a = checks.directions("a", a, self.dim)
         return _discrete(self, self._nodes_for(a)).tilted_cov(a)
 
@@ -286,12 +286,12 @@ class Density:
         return self._log_sum_and_mean(a)[0] + self._cell.cgf(a)
 
     def tilted_mean(self, a: Any) -> Array:
-        """Grad Lambda(a), shape (m, d)."""
+        """grad Lambda(a), shape (m, d)."""
         a = checks.directions("a", a, self.dim)
         return self._log_sum_and_mean(a)[1] + self._cell.tilted_mean(a)
 
     def tilted_cov(self, a: Any) -> Array:
-        """Hess Lambda(a), shape (m, d, d)."""
+        """hess Lambda(a), shape (m, d, d)."""
         a = checks.directions("a", a, self.dim)
         return self.atoms.tilted_cov(a) + self._cell.tilted_cov(a)
 

@@ -80,7 +80,7 @@ class Gaussian:
         return a @ self.mean + 0.5 * ((a @ self.root) ** 2).sum(axis=1)
 
     def tilted_mean(self, a: Any) -> Array:
-        """M + S a, shape (m, d)."""
+        """m + S a, shape (m, d)."""
         return self.mean + checks.directions("a", a, self.dim) @ self.cov
 
     def tilted_cov(self, a: Any) -> Array:

@@ -73,11 +73,11 @@ class PushForward:
         return self.nodes.cgf(a)
 
     def tilted_mean(self, a: Any) -> Array:
-        """Grad Lambda(a), shape (m, d)."""
+        """grad Lambda(a), shape (m, d)."""
         return self.nodes.tilted_mean(a)
 
     def tilted_cov(self, a: Any) -> Array:
-        """Hess Lambda(a), shape (m, d, d)."""
+        """hess Lambda(a), shape (m, d, d)."""
         return self.nodes.tilted_cov(a)
 
     def flow(self, y: Any) -> Array:

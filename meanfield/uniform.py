@@ -107,7 +107,7 @@ class Uniform:
         return a @ self.mean + log_sinhc(a * self._half).sum(axis=1)
 
     def tilted_mean(self, a: Any) -> Array:
-        """C + h L(h a), shape (m, d)."""
+        """c + h L(h a), shape (m, d)."""
         return self.mean + self._half * langevin(checks.directions("a", a, self.dim) * self._half)
 
     def tilted_cov(self, a: Any) -> Array:

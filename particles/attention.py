@@ -97,7 +97,7 @@ class Attention:
         return self._sum([V @ mu.tilted_cov(x @ B) @ B.T for B, V in self.heads])
 
     def divergence(self, mu: Measure, x: Any) -> Array:
-        """Div X[mu](x), the trace of the Jacobian, at x of shape (m, d); shape (m,)."""
+        """div X[mu](x), the trace of the Jacobian, at x of shape (m, d); shape (m,)."""
         return np.trace(self.jacobian(mu, x), axis1=-2, axis2=-1)
 
     def matrix(self, mu: Empirical) -> Array:

@@ -153,11 +153,11 @@ class Rescaled:
         return _frame(self.attention, self.dt, float(t))
 
     def raw_points(self, t: float, z: Any) -> Array:
-        """X = F(t) z for rescaled points z of shape (m, d)."""
+        """x = F(t) z for rescaled points z of shape (m, d)."""
         return checks.directions("z", z, self.dim) @ self.frame(t).T
 
     def rescaled_points(self, t: float, x: Any) -> Array:
-        """Z = F(t)^{-1} x for raw points x of shape (m, d)."""
+        """z = F(t)^{-1} x for raw points x of shape (m, d)."""
         return checks.directions("x", x, self.dim) @ _inverse_frame(self.attention, self.dt, float(t)).T
 
     def attention_at(self, t: float) -> Attention:

@@ -42,11 +42,11 @@ class Measure(Protocol):
         ...
 
     def tilted_mean(self, a: Array) -> Array:
-        """Grad Lambda(a), shape (m, d)."""
+        """grad Lambda(a), shape (m, d)."""
         ...
 
     def tilted_cov(self, a: Array) -> Array:
-        """Hess Lambda(a), shape (m, d, d)."""
+        """hess Lambda(a), shape (m, d, d)."""
         ...
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
@@ -119,7 +119,7 @@ class Empirical:
 
     @cached_property
     def log_weights(self) -> Array:
-        """Log w_j, -inf where w_j = 0; shape (n,)."""
+        """log w_j, -inf where w_j = 0; shape (n,)."""
         with np.errstate(divide="ignore"):
             return checks.frozen(np.log(self.weights))
 
