@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from particles.checks import Array
 
@@ -26,6 +25,8 @@ def lengths(steps: Array) -> tuple[Array, float]:
 
 def scaled_costs(x: Array, y: Array, a: Array, b: Array, p: float) -> tuple[Array, float]:
     """|x_i - y_j|^p in units of scale^p, from differences; for p = 2 up to terms f_i + g_j."""
+    from scipy.spatial.distance import cdist  # slow to import, and not needed on the line
+
     both = np.concatenate([x, y])
     origin = 0.5 * both.min(axis=0) + 0.5 * both.max(axis=0)
     x, y = x - origin, y - origin

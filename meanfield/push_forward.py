@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from meanfield.box import corners
 from meanfield.density import Density, Smooth
@@ -95,6 +94,8 @@ class PushForward:
 
     def preimage(self, x: Any) -> Array:
         """Phi^{-1}(x) for points x (m, d) by Newton's method from the nearest node; NaN rows outside the image."""
+        from scipy.spatial import cKDTree  # not needed to move a measure, and slow to import
+
         x = checks.directions("x", x, self.dim)
         y = self.rule.points[cKDTree(self.nodes.points).query(x)[1]]
         lower, upper = self.source.lower, self.source.upper

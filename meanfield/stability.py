@@ -27,7 +27,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.integrate import quad_vec
 
 from meanfield.coupling import Coupling, optimal_coupling
 from meanfield.gaussian import Gaussian
@@ -180,6 +179,8 @@ def a_priori_exponent(law: Dynamics, radius: float, times: Array) -> Array:
 
     With several heads the constants of the heads add up.
     """
+    from scipy.integrate import quad_vec  # takes a quarter of a second to import
+
     heads = _head_norms(law.attention_at(0.0))
     growth = sum(v for v, _, _ in heads)
 

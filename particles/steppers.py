@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.integrate import DOP853
 
 from particles import checks
 from particles.checks import Array
@@ -146,6 +145,8 @@ class Adaptive:
 
     def steps(self, velocity: Velocity, start: float, state: Array, times: Array) -> Iterator[Step]:
         """Yield DOP853's accepted steps."""
+        from scipy.integrate import DOP853  # takes a quarter of a second to import
+
         shape = state.shape
         if not times[-1] > start:
             return

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from particles import checks
 from particles.checks import Array
@@ -32,6 +31,8 @@ def quasi_random(n: int, lower: Any, upper: Any, rng: np.random.Generator) -> Ar
 
     Their distance to the uniform measure falls faster than that of independent tokens; powers of 2 are best.
     """
+    from scipy.stats import qmc  # takes a second to import
+
     low, high = _checked_box(n, lower, upper)
     whole = int(np.ceil(np.log2(n))) if n > 1 else 0
     return low + (high - low) * qmc.Sobol(low.size, rng=rng).random_base2(whole)[:n]

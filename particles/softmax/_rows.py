@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 
-from numba import config
+from particles.softmax.kernels import threads
 
 _SERIAL_BELOW = 200_000  # interactions; less is not worth a hand-over to another thread
 _PIECE = 50_000_000  # interactions
@@ -23,23 +23,19 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def share_rows(work: Callable[[int, int], None], rows: int, cost_per_row: int) -> None:
-    """Call work(first, last) over consecutive pieces that together make up range(rows).
-
-    The number of threads is numba's: the environment variable NUMBA_NUM_THREADS, else all usable cores.
-    """
-    threads = int(config.NUMBA_NUM_THREADS)
+    """Call work(first, last) over consecutive pieces that together make up range(rows)."""
     cost = rows * cost_per_row
     if cost <= _SERIAL_BELOW:
         work(0, rows)
         return
-    pieces = max(min(threads, rows), -(-cost // _PIECE))
+    pieces = max(min(threads(), rows), -(-cost // _PIECE))
     bounds = [rows * k // pieces for k in range(pieces + 1)]
     spans = [(a, b) for a, b in pairwise(bounds) if a < b]
-    if threads == 1:
+    if threads() == 1:
         for first, last in spans:
             work(first, last)
         return
-    futures = [_pool(threads).submit(work, first, last) for first, last in spans]
+    futures = [_pool(threads()).submit(work, first, last) for first, last in spans]
     try:
         for future in futures:
             future.result()

@@ -10,11 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from particles.checks import Array
-from particles.softmax._dense import BLOCK, covariances, log_sums_and_means
 from particles.softmax._rows import share_rows
-
-_LOG2_E = float(np.log2(np.e))
-_LOG_2 = float(np.log(2.0))
+from particles.softmax.kernels import LOG2_E, LOG_2, kernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +40,7 @@ class Dense:
         carrying = self.log_weights > -np.inf
         some = not carrying.all()
         keys = self.keys[carrying] if some else self.keys
-        logs = (self.log_weights[carrying] if some else self.log_weights) * _LOG2_E
+        logs = (self.log_weights[carrying] if some else self.log_weights) * LOG2_E
         centre = 0.5 * (keys.min(axis=0) + keys.max(axis=0))
         columns = np.ascontiguousarray((keys - centre).T)
         if self.values is None:
@@ -57,36 +54,38 @@ class Dense:
         object.__setattr__(self, "_columns", (columns, np.ascontiguousarray(logs), value_columns))
 
     def _base_two(self, a: Array) -> Array:
-        return np.ascontiguousarray(a.T) * _LOG2_E
+        return np.ascontiguousarray(a.T) * LOG2_E
 
     def log_sum_and_mean(self, a: Array) -> tuple[Array, Array]:
         """Return log sum_j w_j e^{<a_i, y_j>}, shape (m,), and the tilted means of the values, shape (m, c)."""
         log_sums, means = self._centred(self._base_two(a))
-        return log_sums * _LOG_2 + a @ self._centre, means.T + self._value_centre
+        return log_sums * LOG_2 + a @ self._centre, means.T + self._value_centre
 
     def covariance(self, a: Array) -> Array:
         """Return the tilted covariances of the values, shape (m, c, c)."""
+        kernel = kernels()
         keys, logs, values = self._columns
         directions = self._base_two(a)
         log_sums, means = self._centred(directions)
         covs = np.empty((len(values), len(values), len(a)))
 
         def work(first: int, last: int) -> None:
-            scratch = np.empty(BLOCK)
-            covariances(first, last, directions, keys, logs, values, log_sums, means, covs, scratch)
+            scratch = np.empty(kernel.BLOCK)
+            kernel.covariances(first, last, directions, keys, logs, values, log_sums, means, covs, scratch)
 
         share_rows(work, len(a), keys.shape[1])
         return np.moveaxis(covs, -1, 0)
 
     def _centred(self, directions: Array) -> tuple[Array, Array]:
         """Return base-2 log sums and means for atoms centred on their boxes; directions are (k, m), base 2."""
+        kernel = kernels()
         keys, logs, values = self._columns
         m = directions.shape[1]
         log_sums, means = np.empty(m), np.empty((len(values), m))
 
         def work(first: int, last: int) -> None:
-            scratch = np.empty(BLOCK)
-            log_sums_and_means(first, last, directions, keys, logs, values, log_sums, means, scratch)
+            scratch = np.empty(kernel.BLOCK)
+            kernel.log_sums_and_means(first, last, directions, keys, logs, values, log_sums, means, scratch)
 
         share_rows(work, m, keys.shape[1])
         return log_sums, means

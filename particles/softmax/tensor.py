@@ -14,11 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from particles.checks import Array
-from particles.softmax._dense import BLOCK, batches
 from particles.softmax._rows import share_rows
+from particles.softmax.kernels import LOG2_E, LOG_2, kernels
 
-_LOG2_E = float(np.log2(np.e))
-_LOG_2 = float(np.log(2.0))
 _WORTHWHILE = 1.5  # a tensor grid of directions may have so many times the points asked for
 
 
@@ -58,15 +56,16 @@ class Tensor:
 
     def log_sum_and_mean(self, directions: TensorAxes) -> tuple[Array, Array]:
         """Return log sums (m,) and tilted means (m, d) at the given directions."""
-        logs, means = self.log_weights * _LOG2_E, list[Array]()
+        logs, means = self.log_weights * LOG2_E, list[Array]()
         for k in reversed(range(len(self.axes))):
             logs, means = _along_axis(k, self.axes[k], directions.axes[k], logs, means)
         picked = directions.index
-        return logs[picked] * _LOG_2, np.stack([mean[picked] for mean in reversed(means)], axis=-1)
+        return logs[picked] * LOG_2, np.stack([mean[picked] for mean in reversed(means)], axis=-1)
 
 
 def _along_axis(k: int, y: Array, a: Array, logs: Array, means: list[Array]) -> tuple[Array, list[Array]]:
     """Sum along axis k, replacing its N_k atoms by its directions; the means so far are averaged along."""
+    kernel = kernels()
     front = np.moveaxis(logs, k, -1)
     shape = front.shape[:-1]
     flat = np.ascontiguousarray(front.reshape(-1, len(y)))
@@ -77,10 +76,10 @@ def _along_axis(k: int, y: Array, a: Array, logs: Array, means: list[Array]) -> 
     values[:, -1] = y - centre
     log_sums = np.empty((len(flat), len(a)))
     averages = np.empty((len(flat), values.shape[1], len(a)))
-    directions, keys = a[None, :] * _LOG2_E, y[None, :] - centre
+    directions, keys = a[None, :] * LOG2_E, y[None, :] - centre
 
     def work(first: int, last: int) -> None:
-        batches(first, last, directions, keys, flat, values, log_sums, averages, np.empty(BLOCK))
+        kernel.batches(first, last, directions, keys, flat, values, log_sums, averages, np.empty(kernel.BLOCK))
 
     share_rows(work, len(flat), len(y) * len(a))
     log_sums += directions * centre

@@ -152,7 +152,7 @@ def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(points) * len(a) > _rows._SERIAL_BELOW
     answers = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr(_rows.config, "NUMBA_NUM_THREADS", threads)
+        monkeypatch.setattr(_rows, "threads", lambda: threads)
         answers.append((*engine(points, weights).log_sum_and_mean(a), engine(points, weights).covariance(a)))
     for other in answers[1:]:
         for one, two in zip(answers[0], other, strict=True):
@@ -162,7 +162,7 @@ def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize(("rows", "cost"), [(0, 10), (1, 1), (1, 10**9), (3, 10**8), (1000, 10**5), (7, 10**5)])
 def test_every_row_is_done_once(monkeypatch: pytest.MonkeyPatch, threads: int, rows: int, cost: int) -> None:
-    monkeypatch.setattr(_rows.config, "NUMBA_NUM_THREADS", threads)
+    monkeypatch.setattr(_rows, "threads", lambda: threads)
     done = np.zeros(rows, dtype=int)
 
     def work(first: int, last: int) -> None:
@@ -174,7 +174,7 @@ def test_every_row_is_done_once(monkeypatch: pytest.MonkeyPatch, threads: int, r
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_trouble_in_a_piece_reaches_the_caller(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
-    monkeypatch.setattr(_rows.config, "NUMBA_NUM_THREADS", threads)
+    monkeypatch.setattr(_rows, "threads", lambda: threads)
 
     def work(first: int, last: int) -> None:
         if last == 100:
