@@ -152,7 +152,7 @@ def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(points) * len(a) > _rows._SERIAL_BELOW
     answers = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr(_rows, "threads", lambda: threads)
+        monkeypatch.setattr(_rows, "threads", lambda count=threads: count)
         answers.append((*engine(points, weights).log_sum_and_mean(a), engine(points, weights).covariance(a)))
     for other in answers[1:]:
         for one, two in zip(answers[0], other, strict=True):
