@@ -1,13 +1,14 @@
 """The continuity equation by finite volumes on a box that moves with the support.
 
-The unknowns are cell masses, so mass is kept to rounding. The lower face along axis k moves with the least X_k on
-it, the upper face with the largest: nothing leaves, nothing enters, and the resolution follows the measure. Inner
-walls move in proportion; fluxes use the velocity relative to the wall,
+The unknowns are cell masses, so mass is kept to rounding. Markers on the boundary of the support move with the flow;
+the box round them is the grid's: nothing leaves, nothing enters, and the resolution follows the measure. Inner walls
+move in proportion; fluxes use the velocity relative to the wall,
 
     m_c' = - sum over walls of area * (u^+ rho_left + u^- rho_right),  u = X_k - wall speed.
 
 Order 1: piecewise constant density, forward Euler. Order 2: linear reconstruction with van Leer's limiter, Heun's
-step (strong-stability preserving). The step is chosen so that no cell can lose more than it holds.
+step (strong-stability preserving). The step is chosen so that no cell can lose more than it holds. Mass that the
+scheme has spread beyond the support is not attended to there (`meanfield.support`): it must not lead.
 
 The idea of transporting measures by a scheme that converges in W1: Piccoli, Rossi, Arch. Ration. Mech. Anal. 2013.
 """
@@ -25,6 +26,7 @@ from meanfield.curve import Curve
 from meanfield.density import Density, Smooth
 from meanfield.grid import Grid, cells_per_axis, tensor_points
 from meanfield.projection import cell_masses, no_density
+from meanfield.support import Support, put_back
 from meanfield.uniform import Uniform
 from particles import checks
 from particles.checks import Array
@@ -40,9 +42,8 @@ _LEAST_STEP = 1e-13  # of the depth: below it a step is lost in rounding
 class FiniteVolume:
     """Finite volumes on the moving box, in d = 1 and 2.
 
-    Each result is a `Density`. The support of mu0 is taken to fill its box and to stay a box: where the flow bends
-    it, scheme diffusion puts a little mass into empty corners, and peaked attention may follow that mass. Compare
-    with `ParticleMethod` where exponents are large.
+    Each result is a `Density`. The support of mu0 is taken to fill its box. It is followed to within a cell: where
+    exponents across one cell are large, results depend on the cells; compare with `ParticleMethod`.
 
     Parameters
     ----------
@@ -81,8 +82,9 @@ class FiniteVolume:
     def run(self, dynamics: Dynamics, mu0: Any, times: Array, progress: bool) -> Curve:
         """Return the cell masses at each depth."""
         shape = cells_per_axis("cells", self.cells, mu0.dim, checks.Problems())
-        masses = cell_masses(mu0, Grid(mu0.lower, mu0.upper, shape))
-        state = State(mu0.lower, mu0.upper, masses / masses.sum())
+        grid = Grid(mu0.lower, mu0.upper, shape)
+        masses = cell_masses(mu0, grid)
+        state = State(mu0.lower, mu0.upper, masses / masses.sum(), Support.of_box(grid))
         reached, log = [state.measure()], _Log()
         status, message = FINISHED, f"reached t = {times[-1]:.6g}"
         with progress_bar(times[-1] - times[0], progress) as bar:
@@ -107,28 +109,32 @@ class FiniteVolume:
 
     def _step(self, law: Dynamics, t: float, state: State, left: float, log: _Log) -> tuple[State, float]:
         """Return the state one admissible step later, and the step."""
-        here = slope(law, t, state, self.order)
-        dt = min(left, _CFL / here.rate if here.rate > 0 else np.inf)
+        here = velocities(law, t, state)
+        dt = min(left, _CFL / here.speed if here.speed > 0 else np.inf)
         while True:
             if dt < _LEAST_STEP * max(1.0, abs(t)) and dt < left:
                 raise ArithmeticError(f"the step {dt:.2g} fell below rounding")
-            ahead = state.moved(here, dt)
+            ahead, lost = state.moved(here, dt, self.order)
+            if lost > _CFL:
+                dt *= max(0.1, 0.95 * _CFL / lost)
+                continue
             if self.order == 1:
                 return ahead, dt
-            there = slope(law, t + dt, ahead, self.order)
-            if there.outflow * dt <= 1:
-                return state.halfway(ahead.moved(there, dt)), dt
+            beyond, lost = ahead.moved(velocities(law, t + dt, ahead), dt, self.order)
+            if lost <= 1:
+                return state.halfway(beyond), dt
             log.redone += 1
             dt *= 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A box and the masses of its cells."""
+    """A box, the masses of its cells and the support inside it."""
 
     lower: Array
     upper: Array
     masses: Array
+    support: Support
 
     def grid(self) -> Grid:
         """Return the cells."""
@@ -138,12 +144,27 @@ class State:
         """Return the measure they stand for."""
         return Density(self.grid(), self.masses)
 
-    def moved(self, slope: Slope, dt: float) -> State:
-        """Return the state after a forward Euler step."""
-        lower, upper = self.lower + dt * slope.lower, self.upper + dt * slope.upper
+    def attended(self) -> Density:
+        """Return the measure with all mass on the cells of the support: what attention is computed from."""
+        grid = self.grid()
+        return Density(grid, put_back(self.masses, self.support.cells(grid), grid))
+
+    def moved(self, field: Velocities, dt: float, order: int) -> tuple[State, float]:
+        """Return the state after a forward Euler step, and the largest share of its mass that a cell has lost."""
+        grid, support = self.grid(), Support(self.support.markers + dt * field.markers)
+        lower, upper = support.box
         if not (lower < upper).all():
             raise ArithmeticError("the support has shrunk to a point along an axis")
-        return State(lower, upper, self.masses + dt * slope.masses)
+        change, lost = np.zeros_like(self.masses), np.zeros_like(self.masses)
+        for k, velocity in enumerate(field.walls):
+            ends = (lower[k] - self.lower[k]) / dt, (upper[k] - self.upper[k]) / dt
+            relative = velocity - np.linspace(*ends, grid.shape[k] + 1)
+            relative[..., [0, -1]] = 0.0  # the outer walls let nothing through
+            gained, out = _exchange(np.moveaxis(self.masses, k, -1) / grid.widths[k], relative, order)
+            change += dt * np.moveaxis(gained, -1, k)
+            lost += dt * np.moveaxis(out, -1, k)
+        share = np.divide(lost, self.masses, out=np.zeros_like(lost), where=self.masses > 0)
+        return State(lower, upper, self.masses + change, support), float(share.max())
 
     def halfway(self, other: State) -> State:
         """Return the mean of two states."""
@@ -151,64 +172,46 @@ class State:
             0.5 * (self.lower + other.lower),
             0.5 * (self.upper + other.upper),
             0.5 * (self.masses + other.masses),
+            Support(0.5 * (self.support.markers + other.support.markers)),
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Slope:
-    """d/dt of a state.
+class Velocities:
+    """The field of a state: X_k at the midpoints of the walls across axis k (that axis last), X at the markers.
 
     Attributes
     ----------
-    outflow : float
-        The largest share of its mass that a cell loses per unit of t.
-    rate : float
-        The larger of `outflow` and of the speed in cell widths.
+    speed : float
+        The largest wall velocity, in cell widths.
     """
 
-    lower: Array
-    upper: Array
-    masses: Array
-    outflow: float
-    rate: float
+    walls: tuple[Array, ...]
+    markers: Array
+    speed: float
 
 
-def slope(law: Dynamics, t: float, state: State, order: int) -> Slope:
-    """Return d/dt of the state under the law, at depth t."""
-    grid, mu = state.grid(), state.measure()
-    lower, upper = np.empty(grid.dim), np.empty(grid.dim)
-    change, lost, speed = np.zeros_like(state.masses), np.zeros_like(state.masses), 0.0
-    for k in range(grid.dim):
-        lower[k], upper[k] = _face_speeds(law, t, grid, mu, k)
-        velocity = _wall_velocity(law, t, grid, mu, k)
-        relative = velocity - np.linspace(lower[k], upper[k], grid.shape[k] + 1)
-        relative[..., [0, -1]] = 0.0  # the outer walls let nothing through
-        gained, out = _exchange(np.moveaxis(state.masses, k, -1) / grid.widths[k], relative, order)
-        change += np.moveaxis(gained, -1, k)
-        lost += np.moveaxis(out, -1, k)
-        speed = max(speed, float(np.abs(velocity).max()) / grid.widths[k])
-    if not np.isfinite(change).all() or not np.isfinite(speed):
+def velocities(law: Dynamics, t: float, state: State) -> Velocities:
+    """Return the field of the state's own measure at depth t.
+
+    Raises
+    ------
+    ArithmeticError
+        If it is not finite.
+    """
+    grid, mu = state.grid(), state.attended()
+    walls = tuple(_wall_velocity(law, t, grid, mu, k) for k in range(grid.dim))
+    markers = law.velocity(t, state.support.markers, mu)
+    speed = max(float(np.abs(velocity).max()) / grid.widths[k] for k, velocity in enumerate(walls))
+    if not (np.isfinite(speed) and np.isfinite(markers).all()):
         raise ArithmeticError("the velocity is not finite on every cell wall")
-    outflow = float(np.divide(lost, state.masses, out=np.zeros_like(lost), where=state.masses > 0).max())
-    return Slope(lower, upper, change, outflow, max(outflow, speed))
+    return Velocities(walls, markers, speed)
 
 
 def _wall_velocity(law: Dynamics, t: float, grid: Grid, mu: Density, k: int) -> Array:
-    """X_k at the midpoints of the walls across axis k, that axis last."""
     axes = [grid.edges(j) if j == k else grid.axis_centres(j) for j in range(grid.dim)]
-    return np.moveaxis(_component(law, t, mu, axes, k), k, -1)
-
-
-def _face_speeds(law: Dynamics, t: float, grid: Grid, mu: Density, k: int) -> tuple[float, float]:
-    """Least X_k on the lower face across axis k, largest X_k on the upper one, over cell corners."""
-    axes = [grid.edges(j)[[0, -1]] if j == k else grid.edges(j) for j in range(grid.dim)]
-    low, high = np.moveaxis(_component(law, t, mu, axes, k), k, 0)
-    return float(low.min()), float(high.max())
-
-
-def _component(law: Dynamics, t: float, mu: Density, axes: list[Array], k: int) -> Array:
-    velocity = law.velocity(t, tensor_points(axes), mu)
-    return velocity[:, k].reshape([len(axis) for axis in axes])
+    velocity = law.velocity(t, tensor_points(axes), mu)[:, k]
+    return np.moveaxis(velocity.reshape([len(axis) for axis in axes]), k, -1)
 
 
 def _exchange(heights: Array, velocity: Array, order: int) -> tuple[Array, Array]:
