@@ -7,13 +7,14 @@ volumes and, for Gaussian data, in closed form; with exact Wasserstein distances
 """
 
 from meanfield.curve import Curve
-from meanfield.density import Density, Smooth
+from meanfield.density import Density
 from meanfield.finite_volume import FiniteVolume
 from meanfield.gaussian import Gaussian
 from meanfield.grid import Grid
 from meanfield.particle_method import ParticleMethod
 from meanfield.push_forward import PushForward
 from meanfield.riccati import Riccati
+from meanfield.smooth import Smooth
 from meanfield.solve import Method, solve
 from meanfield.stability import StabilityReport, stability_report
 from meanfield.uniform import Uniform

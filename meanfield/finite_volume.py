@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 from meanfield.curve import Curve
-from meanfield.density import Density, Smooth
+from meanfield.density import Density
 from meanfield.grid import Grid, cells_per_axis, tensor_points
 from meanfield.projection import cell_masses, no_density
+from meanfield.smooth import Smooth
 from meanfield.support import Support, put_back
 from meanfield.uniform import Uniform
 from particles import checks

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.special import roots_hermitenorm
 
-from meanfield.density import Smooth
 from meanfield.grid import tensor_points
+from meanfield.smooth import Smooth
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical

@@ -13,9 +13,10 @@ import numpy as np
 
 from meanfield.box import corners
 from meanfield.curve import Curve
-from meanfield.density import Density, Smooth
+from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.push_forward import PushForward, quadrature
+from meanfield.smooth import Smooth
 from meanfield.uniform import Uniform
 from particles import checks
 from particles.checks import Array

@@ -7,9 +7,10 @@ from functools import reduce, singledispatch
 import numpy as np
 
 from meanfield.box import on_box
-from meanfield.density import Density, Pdf, Smooth
+from meanfield.density import Density
 from meanfield.grid import Grid
 from meanfield.quadrature import AxisRule, TensorRule
+from meanfield.smooth import Pdf, Smooth
 from meanfield.uniform import Uniform
 from particles.checks import Array
 

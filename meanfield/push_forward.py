@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from meanfield.box import corners
-from meanfield.density import Density, Smooth
+from meanfield.density import Density
 from meanfield.grid import Grid
 from meanfield.projection import cell_masses, integrated
 from meanfield.quadrature import AxisRule, TensorRule
+from meanfield.smooth import Smooth
 from meanfield.uniform import Uniform
 from particles import checks
 from particles.checks import Array

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from meanfield.density import Density, Smooth
+from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.inverse_cdf import SLIVER, cumulative, inverse_cdf
 from meanfield.push_forward import PushForward
+from meanfield.smooth import Smooth
 from meanfield.uniform import Uniform
 from particles.checks import Array
 from particles.measure import Empirical

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from meanfield.density import Density, Smooth
+from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.grid import Grid, tensor_points
 from meanfield.push_forward import PushForward
 from meanfield.quadrature import AxisRule, TensorRule
+from meanfield.smooth import Smooth
 from meanfield.uniform import Uniform
 from particles.checks import Array
 from particles.measure import Empirical

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from scipy.special import ndtri
 
 import meanfield
+from meanfield.quantiles import quantile
 from particles import Empirical, Measure
 from particles.checks import Array
 
@@ -38,15 +36,6 @@ def box(measure: Measure) -> tuple[Array, Array] | None:
     return points.min(axis=0), points.max(axis=0)
 
 
-def quantiles(measure: Measure, levels: Any) -> Array:
+def quantiles(measure: Measure, levels: Array) -> Array:
     """Return the quantiles of a measure on the line at `levels` in (0, 1)."""
-    if isinstance(measure, meanfield.Gaussian):
-        return measure.mean[0] + np.sqrt(measure.cov[0, 0]) * ndtri(levels)
-    if isinstance(measure, meanfield.Density):
-        below = np.concatenate([[0.0], np.cumsum(measure.masses)])
-        return np.interp(levels, below / below[-1], measure.grid.edges(0))
-    known = atoms(measure)
-    order = np.argsort(known.points[:, 0])
-    weights = known.weights[order]
-    # An atom stands for the mass on both sides of it, as a quadrature node does.
-    return np.interp(levels, np.cumsum(weights) - 0.5 * weights, known.points[order, 0])
+    return quantile(measure)(levels)

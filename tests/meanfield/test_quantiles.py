@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import gamma, ndtr
 
-from meanfield.density import Density, Smooth
+from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.grid import Grid
 from meanfield.line_distance import distance, mean_power, monotone
 from meanfield.push_forward import PushForward
 from meanfield.quadrature import TensorRule
 from meanfield.quantiles import quantile
+from meanfield.smooth import Smooth
 from meanfield.uniform import Uniform
 from particles.measure import Empirical
 

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from meanfield.density import Density, Smooth
+from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.grid import Grid
 from meanfield.push_forward import PushForward
 from meanfield.quadrature import TensorRule
 from meanfield.quantise import quantise
+from meanfield.smooth import Smooth
 from meanfield.uniform import Uniform
 from meanfield.wasserstein import transport
 from particles.measure import Empirical
