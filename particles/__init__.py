@@ -7,6 +7,7 @@ The law of motion is x_i' = X[mu](x_i), mu = sum_j w_j delta_{x_j}, with the att
 ((1.1), (6.2) of Geshkovski, Letrouit, Polyanskiy, Rigollet, arXiv 2305.05465).
 """
 
+from particles import tokens
 from particles.attention import Attention
 from particles.dynamics import Dynamics, Raw, Rescaled
 from particles.measure import Empirical, Measure
@@ -29,4 +30,5 @@ __all__ = [
     "Stepper",
     "Trajectory",
     "solve",
+    "tokens",
 ]

@@ -78,10 +78,10 @@ def loaded_by(statement: str) -> set[str]:
     return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
 
 
-def test_the_limit_loads_neither_drawing_nor_transport() -> None:
+def test_the_limit_loads_neither_drawing_nor_transport_nor_the_compiler() -> None:
     loaded = loaded_by("import meanfield")
     assert {"meanfield", "particles"} <= loaded
-    assert not loaded & {"ot", "matplotlib", "studies", "xarray"}
+    assert not loaded & {"ot", "matplotlib", "numba", "studies", "xarray"}
 
 
 def test_finitely_many_tokens_do_not_load_the_limit() -> None:
