@@ -142,8 +142,8 @@ def _row(case: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _exponent(times: Array, logs: Array) -> float:
-    """The least c with factor(t) <= e^{c t} at every depth."""
-    return float((logs[1:] / times[1:]).max())
+    """The least c with factor(t) <= e^{c t} factor(0) at every depth."""
+    return float(((logs[1:] - logs[0]) / times[1:]).max())
 
 
 def table(summary: dict[str, Any]) -> str:
