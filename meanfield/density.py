@@ -116,7 +116,7 @@ class Density:
         axes = tensor_axes(a)
         if axes is not None:
             return self._tensor.log_sum_and_mean(axes)
-        return self.atoms._engine.log_sum_and_mean(a)
+        return self.atoms.cgf_and_mean(a)
 
     def pdf(self, x: Any) -> Array:
         """Mass over volume of the cell that holds x, 0 outside the box; x (m, d), shape (m,)."""

@@ -82,8 +82,7 @@ class FiniteVolume:
 
     def run(self, dynamics: Dynamics, mu0: Any, times: Array, progress: bool) -> Curve:
         """Return the cell masses at each depth."""
-        shape = cells_per_axis("cells", self.cells, mu0.dim, checks.Problems())
-        grid = Grid(mu0.lower, mu0.upper, shape)
+        grid = Grid(mu0.lower, mu0.upper, self.cells)
         masses = cell_masses(mu0, grid)
         state = State(mu0.lower, mu0.upper, masses / masses.sum(), Support.of_box(grid))
         reached, log = [state.measure()], _Log()

@@ -21,12 +21,13 @@ from meanfield.uniform import Uniform
 from particles import checks
 from particles.checks import Array
 from particles.dynamics import Dynamics
-from particles.march import FINISHED, March, march
+from particles.march import FINISHED, march
 from particles.measure import Empirical, Measure
 from particles.steppers import Adaptive, Stepper
 
 UNRESOLVED = "unresolved"
 
+_TIGHT = Adaptive(rtol=1e-11, atol=1e-12)
 _FIRST_NODES = 8
 _GROWTH = 1.5
 _MOST_PARTICLES = 4096
@@ -88,25 +89,15 @@ class ParticleMethod:
     def run(self, dynamics: Dynamics, mu0: Measure, times: Array, progress: bool) -> Curve:
         """Return the measure at each depth."""
         if self.n is not None or isinstance(mu0, Empirical):
-            return self._fixed(dynamics, mu0, times, self.n or 1, progress)
+            return _solution(dynamics, mu0, times, self.n or 1, self.stepper or _TIGHT, progress)
         return self._refined(dynamics, mu0, times, self.tol or 1e-8, progress)
 
-    def _fixed(self, dynamics: Dynamics, mu0: Measure, times: Array, n: int, progress: bool) -> Curve:
-        stepper = self.stepper or Adaptive(rtol=1e-11, atol=1e-12)
-        start, wrap = _discretised(mu0, n)
-
-        def velocity(t: float, points: Array) -> Array:
-            return dynamics.velocity(t, points, start.moved_to(points))
-
-        run = march(velocity, start.points, times, stepper, row="particle", progress=progress)
-        return _curve(run, start, wrap)
-
     def _refined(self, dynamics: Dynamics, mu0: Measure, times: Array, tol: float, progress: bool) -> Curve:
-        fixed = ParticleMethod(n=1, stepper=self.stepper or Adaptive(rtol=max(tol / 20, 1e-13), atol=tol / 20))
+        stepper = self.stepper or Adaptive(rtol=max(tol / 20, 1e-13), atol=tol / 20)
         sizes = _sizes(mu0)
-        curve, estimates = fixed._fixed(dynamics, mu0, times, sizes[0], progress), [np.inf]
+        curve, estimates = _solution(dynamics, mu0, times, sizes[0], stepper, progress), [np.inf]
         for n in sizes[1:]:
-            finer = fixed._fixed(dynamics, mu0, times, n, progress)
+            finer = _solution(dynamics, mu0, times, n, stepper, progress)
             estimates.append(_distance(curve, finer) if len(finer) == len(curve) else np.inf)
             curve = finer
             if estimates[-1] <= tol or _stagnant(estimates):
@@ -123,6 +114,19 @@ class ParticleMethod:
         return Curve(curve.times, curve.measures, stats, status, message)
 
 
+def _solution(dynamics: Dynamics, mu0: Measure, times: Array, n: int, stepper: Stepper, progress: bool) -> Curve:
+    """Return the solution with n nodes along each axis."""
+    start, wrap = _discretised(mu0, n)
+
+    def velocity(t: float, points: Array) -> Array:
+        return dynamics.velocity(t, points, start.moved_to(points))
+
+    run = march(velocity, start.points, times, stepper, row="particle", progress=progress)
+    measures = tuple(wrap(start.moved_to(checks.frozen(state))) for state in run.states)
+    stats = {**run.stats, "particles": len(start.points)}
+    return Curve(run.times, measures, stats, run.status, run.message)
+
+
 def _discretised(mu0: Measure, n: int) -> tuple[Empirical, Any]:
     """Return the moving atoms, and how to read a moved copy of them as a measure."""
     if isinstance(mu0, Uniform | Smooth | Density):
@@ -132,12 +136,6 @@ def _discretised(mu0: Measure, n: int) -> tuple[Empirical, Any]:
         return mu0.quadrature(n), lambda moved: moved
     assert isinstance(mu0, Empirical)
     return mu0, lambda moved: moved
-
-
-def _curve(run: March, start: Empirical, wrap: Any) -> Curve:
-    measures = tuple(wrap(start.moved_to(checks.frozen(state))) for state in run.states)
-    stats = {**run.stats, "particles": len(start.points)}
-    return Curve(run.times, measures, stats, run.status, run.message)
 
 
 def _sizes(mu0: Measure) -> list[int]:

@@ -103,12 +103,12 @@ class PushForward:
         slack = _OVERHANG * (upper - lower)
         low, high = self.box
         close_enough = _NEWTON_TOLERANCE * np.max(high - low)
-        missed = np.ones(len(x), dtype=bool)
+        gap, missed = x - self.flow(y), np.ones(len(x), dtype=bool)
         for _ in range(_NEWTON_STEPS):
-            here = y[missed]
-            step = np.linalg.solve(self.jacobian(here), (x[missed] - self.flow(here))[..., None])[..., 0]
-            y[missed] = np.clip(here + step, lower - slack, upper + slack)
-            missed = np.abs(self.flow(y) - x).max(axis=1) > close_enough
+            step = np.linalg.solve(self.jacobian(y[missed]), gap[missed, :, None])[..., 0]
+            y[missed] = np.clip(y[missed] + step, lower - slack, upper + slack)
+            gap[missed] = x[missed] - self.flow(y[missed])
+            missed = np.abs(gap).max(axis=1) > close_enough
         outside = ((y < lower) | (y > upper)).any(axis=1)
         return np.where((missed | outside)[:, None], np.nan, y)
 
@@ -185,12 +185,9 @@ def quadrature(source: Source, n: int) -> tuple[TensorRule, Empirical]:
     """
     if isinstance(source, Density):
         grid = source.grid
-        rule = TensorRule(
-            tuple(AxisRule(grid.edges(k), max(1, round(n / cells))) for k, cells in enumerate(grid.shape))
-        )
-        weights = rule.weights * source.pdf(rule.points)
-        return rule, Empirical(rule.points, weights / weights.sum())
-    rule = TensorRule.on_box(source.lower, source.upper, n)
-    if isinstance(source, Smooth):
-        return rule, source.quadrature(rule)
-    return rule, Empirical(rule.points, rule.weights / rule.weights.sum())
+        axes = [AxisRule(grid.edges(k), max(1, round(n / cells))) for k, cells in enumerate(grid.shape)]
+        rule = TensorRule(tuple(axes))
+    else:
+        rule = TensorRule.on_box(source.lower, source.upper, n)
+    weights = rule.weights * source.pdf(rule.points)
+    return rule, Empirical(rule.points, weights / weights.sum())

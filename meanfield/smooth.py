@@ -130,11 +130,6 @@ class Smooth:
             accepted.append(tried[rng.uniform(0, ceiling, len(tried)) < heights])
         return np.concatenate(accepted)[:n]
 
-    def quadrature(self, rule: TensorRule) -> Empirical:
-        """Return the atoms of a rule, weighted by quadrature weight times density and normalised."""
-        weights = rule.weights * np.asarray(self.function(rule.points), dtype=float)
-        return Empirical(rule.points, weights / weights.sum())
-
     def _nodes_for(self, a: Array) -> int:
         """Nodes enough for e^{<a,y>}: its layer at the wall is 1/s wide, Gauss nodes stand 1/n^2 apart there."""
         s = float(np.nanmax(np.abs(a), initial=0.0) * np.max(self.upper - self.lower) / 2)
@@ -144,7 +139,9 @@ class Smooth:
 
 @lru_cache(maxsize=32)
 def _discrete(smooth: Smooth, nodes: int) -> Empirical:
-    return smooth.quadrature(TensorRule.on_box(smooth.lower, smooth.upper, nodes))
+    rule = TensorRule.on_box(smooth.lower, smooth.upper, nodes)
+    weights = rule.weights * np.asarray(smooth.function(rule.points), dtype=float)
+    return Empirical(rule.points, weights / weights.sum())
 
 
 def _box_and_pdf(pdf: Any, lower: Any, upper: Any, problems: checks.Problems) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from meanfield.curve import Curve
 from particles import checks
 from particles.checks import Array
-from particles.dynamics import Dynamics
+from particles.dynamics import Dynamics, is_law
 from particles.measure import Measure
 
 
@@ -58,14 +58,13 @@ def solve(dynamics: Dynamics, mu0: Measure, times: Any, *, method: Method, progr
     'finished'
     """
     problems = checks.Problems()
-    if isinstance(dynamics, type) or not hasattr(dynamics, "velocity"):
-        problems.add(f"`dynamics` must be a law of motion such as Raw(attention); got {type(dynamics).__name__}.")
-    elif dynamics.step is not None:
+    lawful = is_law(dynamics, problems)
+    if lawful and dynamics.step is not None:
         problems.add("`dynamics` must be continuous in t; the discrete law, dt given, moves tokens only.")
     depths = checks.times(times, problems)
     if not isinstance(mu0, Measure):
         problems.add(f"`mu0` must be a measure such as Uniform(lower, upper); got {type(mu0).__name__}.")
-    elif hasattr(dynamics, "dim") and mu0.dim != dynamics.dim:
+    elif lawful and mu0.dim != dynamics.dim:
         problems.add(f"`mu0` must live in dimension {dynamics.dim}, as the law does; got {mu0.dim}.")
     if isinstance(method, type) or not hasattr(method, "run"):
         problems.add(f"`method` must be a method such as ParticleMethod(n=16); got {method!r}.")

@@ -163,7 +163,7 @@ def measure_rate(attention: Attention, pairs: Coupling) -> float:
 
 def _kappa_squared(a: Array, law: Empirical) -> Array:
     """kappa(a)^2 = sum_i w_i (1 + |a||Y_i - m|)^2 e^{2(<a,Y_i> - Lambda(a))} for each direction a (m, d)."""
-    cgf, means = law.cgf(a), law.tilted_mean(a)
+    cgf, means = law.cgf_and_mean(a)
     out = np.empty(len(a))
     for k in range(0, len(a), _ROWS):
         rows = slice(k, k + _ROWS)

@@ -11,12 +11,15 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import expm
 
 from particles import checks
 from particles.attention import Attention
 from particles.checks import Array
 from particles.measure import Measure
+
+_STEP_ROUNDING = 1e-9  # of a step: a depth this close to a whole number of steps is one
 
 
 class Dynamics(Protocol):
@@ -225,13 +228,26 @@ def _in_range(matrix: Array, t: float) -> Array:
 
 
 def _whole_steps(t: float, dt: float) -> int:
-    steps = round(t / dt)
-    if steps < 0 or abs(t - steps * dt) > 1e-9 * max(dt, abs(t)):
+    if off_step(np.asarray(t), dt):
         raise ValueError(
             f"the discrete law is defined at t = 0, dt, 2 dt, ... with dt = {dt}; got t = {t}. "
             "Use stepper=Euler(dt) with the same dt and times that are multiples of it."
         )
-    return steps
+    return round(t / dt)
+
+
+def is_law(dynamics: Any, problems: checks.Problems) -> bool:
+    """Return whether `dynamics` is a law of motion; complain if not."""
+    if isinstance(dynamics, type) or not hasattr(dynamics, "velocity"):
+        problems.add(f"`dynamics` must be a law of motion such as Raw(attention); got {type(dynamics).__name__}.")
+        return False
+    return True
+
+
+def off_step(times: Array, dt: float) -> NDArray[np.bool_]:
+    """Return which times are not one of 0, dt, 2 dt, ... to rounding."""
+    steps = times / dt
+    return (np.abs(steps - np.round(steps)) > _STEP_ROUNDING * np.maximum(1.0, np.abs(steps))) | (times < 0)
 
 
 def _check_attention(attention: Any) -> None:

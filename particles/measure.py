@@ -129,11 +129,15 @@ class Empirical:
 
     def cgf(self, a: Any) -> Array:
         """Return Lambda(a) = log sum_j w_j e^{<a, x_j>} for a of shape (m, d); shape (m,)."""
-        return self._engine.log_sum_and_mean(checks.directions("a", a, self.dim))[0]
+        return self.cgf_and_mean(a)[0]
 
     def tilted_mean(self, a: Any) -> Array:
         """Return grad Lambda(a), the softmax-weighted means of the atoms; shape (m, d)."""
-        return self._engine.log_sum_and_mean(checks.directions("a", a, self.dim))[1]
+        return self.cgf_and_mean(a)[1]
+
+    def cgf_and_mean(self, a: Any) -> tuple[Array, Array]:
+        """Return `cgf(a)` and `tilted_mean(a)`, which one pass over the atoms gives together."""
+        return self._engine.log_sum_and_mean(checks.directions("a", a, self.dim))
 
     def tilted_cov(self, a: Any) -> Array:
         """Return hess Lambda(a), the softmax-weighted covariances of the atoms; shape (m, d, d)."""
@@ -154,16 +158,3 @@ class Empirical:
         moved._set(points, self.weights, self.softmax)
         moved.__dict__["log_weights"] = self.log_weights
         return moved
-
-
-def as_empirical(tokens: Any) -> Empirical:
-    """Return `tokens`, an (n, d) array or an `Empirical`, as an `Empirical`."""
-    return tokens if isinstance(tokens, Empirical) else Empirical(_named_tokens(tokens))
-
-
-def _named_tokens(tokens: Any) -> Array:
-    problems = checks.Problems()
-    array = checks.points("tokens", tokens, problems)
-    problems.raise_if_any()
-    assert array is not None
-    return array

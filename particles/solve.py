@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from particles import checks
 from particles.checks import Array
-from particles.dynamics import Dynamics
+from particles.dynamics import Dynamics, is_law, off_step
 from particles.march import march
 from particles.measure import Empirical
 from particles.steppers import Adaptive, Euler, Stepper
@@ -67,11 +65,8 @@ def solve(
 def checked_start(dynamics: Dynamics, tokens: Any, times: Any, stepper: Stepper) -> tuple[Empirical, Array]:
     """Return tokens and times as `solve` needs them, or raise a ValueError naming every problem."""
     problems = checks.Problems()
-    if isinstance(dynamics, type) or not hasattr(dynamics, "velocity"):
-        problems.add(f"`dynamics` must be a law of motion such as Raw(attention); got {type(dynamics).__name__}.")
-        dim, step = None, None
-    else:
-        dim, step = dynamics.dim, dynamics.step
+    lawful = is_law(dynamics, problems)
+    dim, step = (dynamics.dim, dynamics.step) if lawful else (None, None)
     if isinstance(tokens, Empirical):
         points: Array | None = tokens.points
         if dim not in (None, tokens.dim):
@@ -91,9 +86,6 @@ def checked_start(dynamics: Dynamics, tokens: Any, times: Any, stepper: Stepper)
 def _check_discrete(dt: float, times: Array, stepper: Stepper, problems: checks.Problems) -> None:
     if not (isinstance(stepper, Euler) and stepper.dt == dt):
         problems.add(f"a discrete law with dt = {dt} must be stepped by stepper=Euler({dt}); got {stepper!r}.")
-    steps = times / dt
-    off = np.abs(steps - np.round(steps)) > 1e-9 * np.maximum(1.0, np.abs(steps))
-    if off.any() or (times < 0).any():
-        problems.add(
-            f"`times` of a discrete law must be multiples of dt = {dt}, from 0 on; got {times[off | (times < 0)][0]}."
-        )
+    off = off_step(times, dt)
+    if off.any():
+        problems.add(f"`times` of a discrete law must be multiples of dt = {dt}, from 0 on; got {times[off][0]}.")

@@ -12,10 +12,9 @@ shows the scheme's order; W2 does, and falls like the width times the root of th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from pydantic import Field
 from scipy.linalg import expm
 
@@ -25,6 +24,15 @@ from particles import Attention, Measure, Raw
 from studies.contract import StudyConfig
 from studies.text_table import text_table
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TITLES = {
+    "plane": "smooth density on the square, against 28 x 28 particles",
+    "free": "B = 0, smooth density, against the translated density",
+    "gaussian": "Gaussian data cut at 8 deviations, against Riccati's equation",
+    "line": "smooth density on [-1, 1], against 96 particles",
+}
 METHODS = {"particles": "quadrature particles", "grid1": "finite volumes, order 1", "grid2": "finite volumes, order 2"}
 
 
@@ -32,7 +40,6 @@ METHODS = {"particles": "quadrature particles", "grid1": "finite volumes, order 
 class Problem:
     """A law, an initial measure, and what the solution at the end is compared with."""
 
-    title: str
     law: Raw
     initial: Measure
     exact: Measure
@@ -49,28 +56,26 @@ def _free(depth: float) -> Problem:
     start = meanfield.Smooth(bump, lower, upper)
     shift = (expm(depth * law.attention.V) - np.eye(1)) @ start.mean
     moved = meanfield.Smooth(_bump(float(shift[0])), lower + shift, upper + shift)
-    return Problem("B = 0, smooth density, against the translated density", law, start, moved)
+    return Problem(law, start, moved)
 
 
 def _gaussian(depth: float) -> Problem:
     law = Raw(Attention(Q=[[1.0]], K=[[1.0]], V=[[-1.0]]))
     start = meanfield.Gaussian([0.5], [[0.25]])
     exact = meanfield.solve(law, start, [0.0, depth], method=meanfield.Riccati())[-1]
-    return Problem("Gaussian data cut at 8 deviations, against Riccati's equation", law, start.truncated(8.0), exact)
+    return Problem(law, start.truncated(8.0), exact)
 
 
 def _line(depth: float) -> Problem:
     law = Raw(Attention(Q=[[1.0]], K=[[1.0]], V=[[1.0]]))
     start = meanfield.Smooth(_bump(0.0), [-1.0], [1.0])
-    return Problem("smooth density on [-1, 1], against 96 particles", law, start, _reference(law, start, depth, 96))
+    return Problem(law, start, _reference(law, start, depth, 96))
 
 
 def _plane(depth: float) -> Problem:
     law = Raw(Attention(Q=np.eye(2), K=[[1.0, 0.4], [-0.3, 0.8]], V=[[0.3, -0.5], [0.2, 0.1]]))
     start = meanfield.Smooth(lambda x: np.prod(0.75 * (1 - x**2), axis=1), [-1.0, -1.0], [1.0, 1.0])
-    return Problem(
-        "smooth density on the square, against 28 x 28 particles", law, start, _reference(law, start, depth, 28)
-    )
+    return Problem(law, start, _reference(law, start, depth, 28))
 
 
 def _bump(shift: float) -> Any:
@@ -104,10 +109,7 @@ class Config(StudyConfig):
 def cases(config: Config) -> list[dict[str, Any]]:
     """Return a case for each problem, method and size; those in the plane come first."""
     chosen = [
-        (name, method, size)
-        for name in ("plane", "free", "gaussian", "line")
-        for method in METHODS
-        for size in reversed(_sizes(config, name, method))
+        (name, method, size) for name in TITLES for method in METHODS for size in reversed(_sizes(config, name, method))
     ]
     return [{"problem": name, "method": method, "size": size, "depth": config.depth} for name, method, size in chosen]
 
@@ -161,7 +163,7 @@ def summary(config: Config, results: list[dict[str, Any]]) -> dict[str, Any]:
     rows: list[dict[str, Any]] = [
         {
             "problem": name,
-            "title": problem_title(name),
+            "title": TITLES[name],
             "method": method,
             "sizes": [point["size"] for point in points],
             **{p: [point[p] for point in points] for p in ("W1", "W2")},
@@ -186,11 +188,6 @@ def summary(config: Config, results: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def problem_title(name: str) -> str:
-    """Return a problem's title."""
-    return problem(name, 0.01).title
-
-
 def _orders(points: list[dict[str, Any]], p: str) -> list[float]:
     """Observed orders between neighbouring sizes."""
     sizes, errors = np.array([point["size"] for point in points]), np.array([point[p] for point in points])
@@ -212,6 +209,8 @@ def table(summary: dict[str, Any]) -> str:
 
 def figure(summary: dict[str, Any]) -> Figure:
     """Return W1 against size, one panel for each problem."""
+    from matplotlib.figure import Figure  # workers do not draw
+
     names = list(dict.fromkeys(row["problem"] for row in summary["rows"]))
     drawing = Figure(figsize=(9.6, 7.4), layout="constrained")
     panels = dict(zip(names, drawing.subplots(2, 2).ravel(), strict=True))

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from pydantic import Field
 
 import meanfield
@@ -23,6 +22,9 @@ from particles import Adaptive, Attention, Measure, Raw, solve
 from particles.checks import Array
 from studies.contract import StudyConfig
 from studies.text_table import text_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RATES: dict[int, Callable[[Array], Array]] = {1: lambda n: n**-0.5, 2: lambda n: np.sqrt(np.log(n) / n)}
 RATE_NAMES = {1: "n^{-1/2}", 2: "(\\log n / n)^{1/2}"}
@@ -192,6 +194,8 @@ def table(summary: dict[str, Any]) -> str:
 
 def figure(summary: dict[str, Any]) -> Figure:
     """Return E W2 against n, one panel for each dimension."""
+    from matplotlib.figure import Figure  # workers do not draw
+
     dims = sorted({row["dim"] for row in summary["rows"]})
     drawing = Figure(figsize=(4.8 * len(dims), 4.2), layout="constrained")
     for axes, dim in zip(drawing.subplots(1, len(dims), squeeze=False)[0], dims, strict=True):

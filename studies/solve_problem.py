@@ -53,6 +53,7 @@ def solve_problem(problem: Problem, out: Path, *, progress: bool = False) -> Rep
     path, curve = _tokens(problem, progress), _limit(problem, progress)
     solutions = {"tokens": path, "limit": curve}
     there = {name: solution for name, solution in solutions.items() if solution is not None}
+    _save(folder, there)
     summary = {
         "problem": problem.source,
         "times": problem.times,
@@ -60,7 +61,6 @@ def solve_problem(problem: Problem, out: Path, *, progress: bool = False) -> Rep
         **_distances(path, curve),
         **provenance.record(),
     }
-    _save(folder, there)
     frames = picture.Frames(problem.times, _measures(path), _measures(curve))
     files.write_figure(folder, "measure", picture.measure_over_time(frames, _title(problem)))
     # Last, so that where the summary is, the solution is too.

@@ -10,10 +10,9 @@ coupling moved with the flow, the a-posteriori bound and the a-priori bound (`me
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from pydantic import Field
 
 import meanfield
@@ -21,6 +20,9 @@ from particles import Attention, Measure, Raw
 from particles.checks import Array
 from studies.contract import StudyConfig
 from studies.text_table import text_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FIGURE_06 = [[0.64709742, 0.81911926], [0.61210449, 0.63263484]]
 VALUES: dict[str, list[list[float]]] = {"1": [[1.0]], "-1": [[-1.0]], "Fig. 6": FIGURE_06}
@@ -166,6 +168,8 @@ def table(summary: dict[str, Any]) -> str:
 
 def figure(summary: dict[str, Any]) -> Figure:
     """Return one panel for each value matrix and pair."""
+    from matplotlib.figure import Figure  # workers do not draw
+
     rows = summary["rows"]
     values = sorted({row["value"] for row in rows}, key=list(VALUES).index)
     drawing = Figure(figsize=(9.5, 2.7 * len(values) + 0.4), layout="constrained")
