@@ -1,132 +1,170 @@
-"""The streamed kernel: one pass over the atoms for each target, in blocks that stay in the first cache.
+"""The streamed kernel: exponents and sums in registers, two targets at a time, nothing of size n x m in memory.
 
-The running maximum `top` and the running sums are rescaled when a block brings a larger exponent, so nothing
-overflows whatever the exponents. Everything is in base 2 and structure-of-arrays; every sum has a fixed order.
+Everything is in base 2; keys and columns are tables with one row a coordinate. For target i the exponents are s_ij =
+<a_i, y_j>, and all that is ever needed are sums over j of 2^(s_ij - shift_i) times some columns: the weights and the
+weighted values. Atoms are padded to a multiple of STEP with copies of the first atom whose columns are zero.
+
+The shift is the cheapest that is safe. On the box |y_k| <= half_k no exponent exceeds bound_i = sum_k |a_ik| half_k;
+up to SAFE the shift is zero. Beyond, bound_i - ROOM keeps the sums from overflow, and exponents so far below the
+bound that 2^(s - shift) would underflow are clamped to nothing. Where the bound was so poor that nearly the whole sum
+underflows, the row is done again from its exact maximum. All this depends on the row alone, so its bits do not depend
+on its partner.
+
+The number of coordinates and of columns must be known when the code is compiled: `halves` and `width` are tuples as
+long.
 """
 
 import math
 
 from numba import njit
 
-from particles.softmax._exp import EXACT, REDUCE, exp2, maximum
+from particles.softmax._simd import (
+    STEP,
+    below,
+    clamped,
+    column,
+    exp2,
+    exponents,
+    gathered,
+    larger,
+    pairs,
+    peaks,
+    spread,
+    spread_of,
+    totals,
+    zeros,
+)
 
-BLOCK = 512
-
-
-@njit(fastmath=EXACT, nogil=True, cache=True)
-def _largest(exponents):
-    """Return the maximum, NaN if any is NaN."""
-    top = exponents[0]
-    for j in range(exponents.size):
-        top = maximum(top, exponents[j])
-    return top
-
-
-@njit(fastmath=EXACT, nogil=True, cache=True)
-def _exponents(directions, row, keys, log_weights, start, exponents):
-    """Write log2 w_j + <a, y_j> for the atoms of one block."""
-    weights = log_weights[start : start + exponents.size]
-    for j in range(exponents.size):
-        exponents[j] = weights[j]
-    for k in range(keys.shape[0]):
-        a = directions[k, row]
-        key = keys[k, start : start + exponents.size]
-        for j in range(exponents.size):
-            exponents[j] += a * key[j]
-
-
-@njit(fastmath=REDUCE, nogil=True, cache=True)
-def _powers(exponents, top):
-    """Replace each exponent s by 2^(s - top); return their sum."""
-    total = 0.0
-    for j in range(exponents.size):
-        e = exp2(exponents[j] - top)
-        exponents[j] = e
-        total += e
-    return total
-
-
-@njit(fastmath=REDUCE, nogil=True, cache=True)
-def _dot(left, right):
-    total = 0.0
-    for j in range(left.size):
-        total += left[j] * right[j]
-    return total
-
-
-@njit(fastmath=REDUCE, nogil=True, cache=True)
-def _centred_dot(powers, left, left_mean, right, right_mean):
-    total = 0.0
-    for j in range(powers.size):
-        total += powers[j] * ((left[j] - left_mean) * (right[j] - right_mean))
-    return total
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def log_sums_and_means(first, last, directions, keys, log_weights, values, log_sums, means, scratch):
-    """Fill log_sums[i] = log2 sum_j 2^s_ij and means[:, i] = sum_j 2^s_ij v_j / sum_j 2^s_ij for first <= i < last."""
-    n = keys.shape[1]
-    for i in range(first, last):
-        top = -math.inf
-        total = 0.0
-        for c in range(values.shape[0]):
-            means[c, i] = 0.0
-        for start in range(0, n, BLOCK):
-            exponents = scratch[: min(BLOCK, n - start)]
-            _exponents(directions, i, keys, log_weights, start, exponents)
-            peak = _largest(exponents)
-            if peak == -math.inf:  # atoms that carry nothing
-                continue
-            if not peak <= top:  # also when peak is NaN
-                shrink = exp2(top - peak)
-                total *= shrink
-                for c in range(values.shape[0]):
-                    means[c, i] *= shrink
-                top = peak
-            total += _powers(exponents, top)
-            for c in range(values.shape[0]):
-                means[c, i] += _dot(exponents, values[c, start : start + exponents.size])
-        log_sums[i] = top + math.log2(total)
-        for c in range(values.shape[0]):
-            means[c, i] /= total
+PADDING = STEP, 1  # atoms and columns are padded to multiples of these
+BLOCK = 512  # atoms whose columns stay in the first cache
+TILE = 32  # targets that share them
+SAFE = 800.0
+ROOM = 500.0
+LARGE = 1e12  # beyond, a bound and the exponents it bounds round apart
+LOST = 2.0**-900  # a sum below this may have lost terms that matter
 
 
 @njit(nogil=True, cache=True)
-def batches(first, last, directions, keys, log_weights, values, log_sums, means, scratch):
-    """Do `log_sums_and_means` for one set of keys under many sets of weights and values, first <= b < last.
-
-    A set of weights that carries nothing gets log sums of -inf and means of 0.
-    """
-    m = directions.shape[1]
-    for b in range(first, last):
-        log_sums_and_means(0, m, directions, keys, log_weights[b], values[b], log_sums[b], means[b], scratch)
-        for i in range(m):
-            if log_sums[b, i] == -math.inf:
-                for c in range(values.shape[1]):
-                    means[b, c, i] = 0.0
+def _sums(starts, directions, keys, columns, width, first, last):
+    """Return sum_j 2^(start + s_j) columns[c, j] over first <= j < last, target after target; no exponent past 1020."""
+    starts, directions = spread(starts), spread(directions)
+    sums = zeros(starts, width)
+    for j in range(first, last, STEP):
+        sums = gathered(sums, exp2(exponents(starts, directions, keys, j)), columns, j)
+    return totals(sums)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def covariances(first, last, directions, keys, log_weights, values, log_sums, means, covs, scratch):
-    """Fill covs[p, q, i], the covariance of the values under the tilted weights, centred on the known means."""
+@njit(nogil=True, cache=True)
+def _clamped_sums(starts, directions, keys, columns, width, first, last):
+    """Do `_sums` where exponents may lie far below zero."""
+    starts, directions = spread(starts), spread(directions)
+    sums = zeros(starts, width)
+    for j in range(first, last, STEP):
+        sums = gathered(sums, exp2(clamped(exponents(starts, directions, keys, j))), columns, j)
+    return totals(sums)
+
+
+@njit(nogil=True, cache=True)
+def _sums_below(top, direction, keys, columns, width, first, last):
+    """Return sum_j 2^(s_j - top) columns[c, j] for one target whose exponents, rounded as in `_peak`, reach the top."""
+    directions, tops = spread(direction), spread((top,))
+    starts, sums = zeros(tops, tops), zeros(tops, width)
+    for j in range(first, last, STEP):
+        sums = gathered(sums, exp2(clamped(below(exponents(starts, directions, keys, j), tops))), columns, j)
+    return totals(sums)
+
+
+@njit(nogil=True, cache=True)
+def _peak(direction, keys):
+    """Return the largest exponent of one target; NaN if any is NaN."""
+    directions, tops = spread(direction), spread((-math.inf,))
+    starts = zeros(tops, tops)
+    for j in range(0, keys.shape[1], STEP):
+        tops = larger(tops, exponents(starts, directions, keys, j))
+    return peaks(tops)[0]
+
+
+@njit(nogil=True, cache=True)
+def _add_sums(i, last, directions, halves, shifts, keys, columns, width, start, end, sums):
+    """Add the terms start <= j < end to the sums of rows i and i + 1; of row i alone if it is the last."""
+    partner = min(i + 1, last - 1)
+    starts = (-shifts[i], -shifts[partner])
+    both = column(directions, i, halves) + column(directions, partner, halves)
+    if shifts[i] == 0.0 and shifts[partner] == 0.0:
+        found = _sums(starts, both, keys, columns, width, start, end)
+    else:
+        found = _clamped_sums(starts, both, keys, columns, width, start, end)
+    for c in range(len(width)):
+        sums[c, i] += found[c]
+        if partner > i:
+            sums[c, partner] += found[len(width) + c]
+
+
+@njit(nogil=True, cache=True)
+def _redo(i, directions, halves, keys, columns, width, shifts, sums):
+    """Do row i from its exact maximum."""
     n = keys.shape[1]
-    channels = values.shape[0]
+    direction = column(directions, i, halves)
+    shifts[i] = _peak(direction, keys)
+    for c in range(len(width)):
+        sums[c, i] = 0.0
+    for start in range(0, n, BLOCK):
+        found = _sums_below(shifts[i], direction, keys, columns, width, start, min(start + BLOCK, n))
+        for c in range(len(width)):
+            sums[c, i] += found[c]
+
+
+@njit(nogil=True, cache=True)
+def weighted_sums(first, last, directions, halves, keys, columns, width, shifts, sums):
+    """Fill sums[c, i] = sum_j 2^(s_ij - shifts[i]) columns[c, j] and shifts[i], for first <= i < last."""
+    n = keys.shape[1]
     for i in range(first, last):
-        total = 0.0
-        for p in range(channels):
-            for q in range(channels):
-                covs[p, q, i] = 0.0
+        bound = 0.0
+        for k in range(len(halves)):
+            bound += abs(directions[k, i]) * halves[k]
+        shifts[i] = 0.0 if bound <= SAFE else bound - ROOM
+    for c in range(len(width)):
+        for i in range(first, last):
+            sums[c, i] = 0.0
+    for tile in range(first, last, TILE):
+        tile_end = min(tile + TILE, last)
         for start in range(0, n, BLOCK):
-            exponents = scratch[: min(BLOCK, n - start)]
-            _exponents(directions, i, keys, log_weights, start, exponents)
-            total += _powers(exponents, log_sums[i])
-            end = start + exponents.size
+            end = min(start + BLOCK, n)
+            for i in range(tile, tile_end, 2):
+                _add_sums(i, tile_end, directions, halves, shifts, keys, columns, width, start, end, sums)
+    for i in range(first, last):
+        if sums[0, i] < LOST or shifts[i] > LARGE:
+            _redo(i, directions, halves, keys, columns, width, shifts, sums)
+
+
+@njit(nogil=True, cache=True)
+def _spreads(top, direction, keys, columns, mean, values, first, last):
+    """Return sum_j 2^(s_j - top) w_j (v_jp - mean_p) (v_jq - mean_q), q <= p, for one target."""
+    tops, directions, means = spread((top,)), spread(direction), spread(mean)
+    starts, sums = zeros(tops, tops), zeros(tops, pairs(means))
+    for j in range(first, last, STEP):
+        powers = exp2(clamped(below(exponents(starts, directions, keys, j), tops)))
+        sums = spread_of(sums, powers, columns, means, values, j)
+    return totals(sums)
+
+
+@njit(nogil=True, cache=True)
+def covariances(first, last, directions, halves, keys, columns, width, values, logs, means, covs):
+    """Fill covs[i], (c, c), from the known means (1 + c, m) and logs[i] = log2 sum_j 2^s_ij w_j.
+
+    The first row of `means` is the weight's own, 1.
+    """
+    n, channels = keys.shape[1], len(width) - 1
+    for i in range(first, last):
+        direction, mean = column(directions, i, halves), column(means, i, width)[1:]
+        covs[i] = 0.0
+        for start in range(0, n, BLOCK):
+            found = _spreads(logs[i], direction, keys, columns, mean, values, start, min(start + BLOCK, n))
+            at = 0
             for p in range(channels):
                 for q in range(p + 1):
-                    covs[p, q, i] += _centred_dot(
-                        exponents, values[p, start:end], means[p, i], values[q, start:end], means[q, i]
-                    )
+                    covs[i, p, q] += found[at]
+                    at += 1
         for p in range(channels):
-            for q in range(p + 1):
-                covs[p, q, i] /= total
-                covs[q, p, i] = covs[p, q, i]
+            for q in range(p):
+                covs[i, q, p] = covs[i, p, q]

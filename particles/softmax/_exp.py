@@ -16,6 +16,24 @@ REDUCE = {"contract", "nsz", "reassoc"}
 ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it rounds to an integer, kept in the low bits
 LEAST = -1020.0  # below this 2^s would be subnormal
 
+# 2^f = f odd(f^2) + even(f^2), highest power first
+ODD = (
+    4.455817908336064493e-10,
+    1.0178057087733941105e-7,
+    1.5252733841556772589e-5,
+    1.3333558146406470697e-3,
+    5.5504108664821627039e-2,
+    0.69314718055994530925,
+)
+EVEN = (
+    7.0741942972885210056e-9,
+    1.3215432535912376166e-6,
+    1.5403530463724354209e-4,
+    9.6181291075872566681e-3,
+    0.24022650695910159567,
+    1.0,
+)
+
 
 @intrinsic
 def _bits(context, value):
@@ -52,16 +70,8 @@ def exp2(s):
     shifted = s + ROUND
     f = s - (shifted - ROUND)
     g = f * f
-    odd = 4.455817908336064493e-10
-    odd = odd * g + 1.0178057087733941105e-7
-    odd = odd * g + 1.5252733841556772589e-5
-    odd = odd * g + 1.3333558146406470697e-3
-    odd = odd * g + 5.5504108664821627039e-2
-    odd = odd * g + 0.69314718055994530925
-    even = 7.0741942972885210056e-9
-    even = even * g + 1.3215432535912376166e-6
-    even = even * g + 1.5403530463724354209e-4
-    even = even * g + 9.6181291075872566681e-3
-    even = even * g + 0.24022650695910159567
-    even = even * g + 1.0
+    odd, even = ODD[0], EVEN[0]
+    for k in range(1, len(ODD)):
+        odd = odd * g + ODD[k]
+        even = even * g + EVEN[k]
     return _float(_bits(odd * f + even) + (_bits(shifted) << 52))

@@ -7,15 +7,25 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 LOG2_E = float(np.log2(np.e))
 LOG_2 = float(np.log(2.0))
 
 
 @cache
-def kernels() -> Any:
-    """Return the module of compiled functions, `particles.softmax._dense`."""
-    return importlib.import_module("particles.softmax._dense")
+def opened(room: str) -> Any:
+    """Return a module of compiled functions of this package."""
+    return importlib.import_module(f"particles.softmax.{room}")
+
+
+def read_only(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the array, or a view of it, that cannot be written to: one compiled form serves both kinds."""
+    if not array.flags.writeable:
+        return array
+    view = array.view()
+    view.setflags(write=False)
+    return view
 
 
 @cache
