@@ -1,0 +1,192 @@
+"""Moments of scattered atoms: the sums adjoint to Chebyshev series, with the cells and tiles of `_chebyshev`.
+
+The last axis is a small matrix product again: rows w T_{r_1} T_{r_2} of a batch of atoms, by T_{r_3} with the degrees
+across vector registers.
+"""
+
+from numba import njit
+
+from particles.softmax._chebyshev import BATCH, TILE, basis_at
+from particles.softmax._exp import EXACT
+from particles.softmax._lanes import constant, fma, load, outer, store
+from particles.softmax._simd import LANES
+
+WIDTH = 8  # rows of moments taken together
+
+
+@njit(nogil=True, cache=True)
+def moments(
+    first, last, chunks, slots, local, stride, weights, degrees, cells, pairs, limits, tensor, size, partial, scratch
+):
+    """Add sum_j w_j T_{r_1}(t_1) T_{r_2}(t_2) T_{r_3}(t_3) over each chunk to the tensor, or write it to its slot.
+
+    pairs[:, (r_1, r_2, r_1 N_2 N_3 + r_2 N_3)], padded to a multiple of WIDTH by repeating the last; weights and the
+    tensor hold `channels` parts, of `stride` and `size` entries.
+    """
+    deepest = max(degrees[0], degrees[1], degrees[2], 2)
+    step = deepest * TILE
+    padded = -(-degrees[2] // LANES) * LANES
+    channels = weights.size // stride
+    used = 3 * step
+    basis = scratch[:used]
+    front = scratch[used : used + 3 * deepest * BATCH]  # T_r of the first two axes, atoms across; w T_r of the first
+    used += 3 * deepest * BATCH
+    back = scratch[used : used + BATCH * padded]  # T_r of the last axis, degrees across
+    used += BATCH * padded
+    left = scratch[used : used + WIDTH * BATCH]
+    used += WIDTH * BATCH
+    sums = scratch[used : used + channels * pairs.shape[0] * padded]
+    width2, width3 = cells[1] * degrees[1], cells[2] * degrees[2]
+    back[:] = 0.0
+    for q in range(first, last):
+        sums[:] = 0.0
+        for begin in range(chunks[q, 1], chunks[q, 2], BATCH):
+            count = min(BATCH, chunks[q, 2] - begin)
+            for tile in range(0, count, TILE):
+                for axis in range(3):
+                    basis_at(local, axis * stride + begin + tile, degrees[axis], 0, basis, axis * step, step)
+                for axis in range(2):
+                    for r in range(degrees[axis]):
+                        to, at = (axis * deepest + r) * BATCH + tile, axis * step + r * TILE
+                        store(front, (to, to + LANES), load(basis, (at, at + LANES)))
+                for i in range(TILE):
+                    for r in range(degrees[2]):
+                        back[(tile + i) * padded + r] = basis[2 * step + r * TILE + i]
+            for channel in range(channels):
+                at = channel * stride + begin
+                for r in range(degrees[0]):
+                    for tile in range(0, count, TILE):
+                        f = r * BATCH + tile
+                        w = load(weights, (at + tile, at + tile + LANES))
+                        weighted = fma(w, load(front, (f, f + LANES)), constant(0.0, (0, 0)))
+                        f += 2 * deepest * BATCH
+                        store(front, (f, f + LANES), weighted)
+                _add_batch(
+                    count, front, deepest, back, padded, pairs, limits, left, sums, channel * pairs.shape[0] * padded
+                )
+        c = chunks[q, 0]
+        c3, c2, c1 = c % cells[2], (c // cells[2]) % cells[1], c // (cells[2] * cells[1])
+        corner = (c1 * degrees[0] * width2 + c2 * degrees[1]) * width3 + c3 * degrees[2]
+        if slots[q] < 0:
+            _spread_out(sums, channels, pairs, padded, degrees[2], tensor, size, corner)
+        else:
+            partial[slots[q]] = sums
+
+
+@njit(nogil=True, cache=True)
+def collect(chunks, slots, degrees, cells, pairs, tensor, channels, size, partial):
+    """Add the slots to the tensor, in order."""
+    padded = -(-degrees[2] // LANES) * LANES
+    width2, width3 = cells[1] * degrees[1], cells[2] * degrees[2]
+    for q in range(chunks.shape[0]):
+        if slots[q] >= 0:
+            c = chunks[q, 0]
+            c3, c2, c1 = c % cells[2], (c // cells[2]) % cells[1], c // (cells[2] * cells[1])
+            corner = (c1 * degrees[0] * width2 + c2 * degrees[1]) * width3 + c3 * degrees[2]
+            _spread_out(partial[slots[q]], channels, pairs, padded, degrees[2], tensor, size, corner)
+
+
+@njit(fastmath=EXACT, nogil=True, cache=True)
+def _spread_out(sums, channels, pairs, padded, degree, tensor, size, corner):
+    rows = pairs.shape[0]
+    for channel in range(channels):
+        for p in range(rows):
+            if p > 0 and pairs[p, 2] == pairs[p - 1, 2]:  # padding
+                continue
+            to, at = channel * size + corner + pairs[p, 2], (channel * rows + p) * padded
+            for r in range(degree):
+                tensor[to + r] += sums[at + r]
+
+
+@njit(fastmath=EXACT, nogil=True, cache=True)
+def _add_batch(count, front, deepest, back, padded, pairs, limits, left, sums, to):
+    """Add the moments of one batch of atoms, WIDTH pairs (r_1, r_2) by one or two packs of r_3 at a time."""
+    zero = constant(0.0, (0, 0))
+    for p in range(0, pairs.shape[0], WIDTH):
+        for u in range(WIDTH):
+            f, g = (2 * deepest + pairs[p + u, 0]) * BATCH, (deepest + pairs[p + u, 1]) * BATCH
+            for tile in range(0, count, TILE):
+                h = u * BATCH + tile
+                both = fma(load(front, (f + tile, f + tile + LANES)), load(front, (g + tile, g + tile + LANES)), zero)
+                store(left, (h, h + LANES), both)
+        row = to + p * padded
+        r = 0
+        while r < limits[p]:
+            if limits[p] - r > LANES:
+                _two(left, back, padded, r, count, sums, row + r)
+                r += 2 * LANES
+            else:
+                _one(left, back, padded, r, count, sums, row + r)
+                r += LANES
+
+
+@njit(fastmath=EXACT, nogil=True, cache=True)
+def _one(left, back, padded, r, count, sums, row):
+    places = (
+        row,
+        row + padded,
+        row + 2 * padded,
+        row + 3 * padded,
+        row + 4 * padded,
+        row + 5 * padded,
+        row + 6 * padded,
+        row + 7 * padded,
+    )
+    total = load(sums, places)
+    for i in range(count):
+        who = (
+            i,
+            i + BATCH,
+            i + 2 * BATCH,
+            i + 3 * BATCH,
+            i + 4 * BATCH,
+            i + 5 * BATCH,
+            i + 6 * BATCH,
+            i + 7 * BATCH,
+        )
+        total = outer(total, left, who, back, (i * padded + r,))
+    store(sums, places, total)
+
+
+@njit(fastmath=EXACT, nogil=True, cache=True)
+def _two(left, back, padded, r, count, sums, row):
+    half = LANES
+    places = (
+        row,
+        row + half,
+        row + padded,
+        row + padded + half,
+        row + 2 * padded,
+        row + 2 * padded + half,
+        row + 3 * padded,
+        row + 3 * padded + half,
+        row + 4 * padded,
+        row + 4 * padded + half,
+        row + 5 * padded,
+        row + 5 * padded + half,
+        row + 6 * padded,
+        row + 6 * padded + half,
+        row + 7 * padded,
+        row + 7 * padded + half,
+    )
+    total = load(sums, places)
+    for i in range(count):
+        who = (
+            i,
+            i + BATCH,
+            i + 2 * BATCH,
+            i + 3 * BATCH,
+            i + 4 * BATCH,
+            i + 5 * BATCH,
+            i + 6 * BATCH,
+            i + 7 * BATCH,
+        )
+        total = outer(total, left, who, back, (i * padded + r, i * padded + r + half))
+    store(sums, places, total)
+
+
+@njit(fastmath=EXACT, nogil=True, cache=True)
+def gather(first, last, order, values, out):
+    """Do out[p] = values[order[p]] for first <= p < last."""
+    for p in range(first, last):
+        out[p] = values[order[p]]

@@ -1,0 +1,289 @@
+"""The axes' matrices, and their products with tensors.
+
+A matrix holds e^{a y} for one axis as Chebyshev series in both cells,
+
+    e^{a y} = sum_{q r} K[(I, q), (J, r)] T_q(s) T_r(t),    a = a_I + alpha s,  y = y_J + eta t,
+
+by the exact series in s at Chebyshev's nodes in t: e^{alpha s y} has the coefficients 2 I_q(alpha y), the first I_0.
+So every coefficient has small relative error, however high q is: derivatives in s amplify nothing but the answer.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from particles.softmax._exp import EXACT, REDUCE, exp2
+from particles.softmax._lanes import constant, outer, store
+from particles.softmax._simd import LANES
+from particles.softmax.kernels import LOG2_E
+
+PANEL = 3 * LANES  # columns of a product formed together
+BLOCK = 8  # rows of a product formed together
+TOGETHER = 4096  # points of a reduction
+STRIP = 96  # rows of the tensor between packings, along the last axis
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _bessel(x, terms, out):
+    """Fill out[r] with the Chebyshev coefficients of e^{x t - |x|}, r < terms, by Miller's recurrence."""
+    size = abs(x)
+    if size < 1e-30:
+        for r in range(terms):
+            out[r] = 0.0
+        out[0] = 1.0
+        return
+    start = terms + 12 + int(math.sqrt(80.0 * size))
+    slope = 2.0 / size
+    above, here, total = 0.0, 1e-280, 0.0
+    for r in range(start, 0, -1):
+        if r < terms:
+            out[r] = 2.0 * here
+        total += 2.0 * here
+        below = above + r * slope * here
+        above, here = here, below
+        if here > 1e200:
+            above *= 1e-200
+            here *= 1e-200
+            total *= 1e-200
+            for k in range(r, terms):
+                out[k] *= 1e-200
+    out[0] = here
+    total += here
+    for r in range(terms):
+        out[r] /= total
+    if x < 0:
+        for r in range(1, terms, 2):
+            out[r] = -out[r]
+
+
+@njit(fastmath=REDUCE, nogil=True, cache=True)
+def matrix(a, alpha, y, eta, tilts, scales, degree, cosines, nodes, out):
+    """Fill K for e^{a y - (a - a_I) tilt_I - scale_I}; a and y are the centres of the cells, of half widths alpha, eta.
+
+    cosines[r, n] takes values at nodes[n] to the coefficient of T_r; out has the shape (cells, degree, cells, terms).
+    """
+    terms, count = cosines.shape
+    series = np.empty((count, degree))
+    for i in range(a.size):
+        for j in range(y.size):
+            for n in range(count):
+                at = y[j] + eta * nodes[n]
+                x = alpha * (at - tilts[i])
+                _bessel(x, degree, series[n])
+                factor = math.exp(a[i] * at + abs(x) - scales[i])
+                for q in range(degree):
+                    series[n, q] *= factor
+            for q in range(degree):
+                for r in range(terms):
+                    total = 0.0
+                    for n in range(count):
+                        total += cosines[r, n] * series[n, q]
+                    out[i, q, j, r] = total
+
+
+@njit(fastmath=EXACT, nogil=True, cache=True)
+def _micro(left, at, width, last, depth, panel, product, to, across):
+    """Eight rows by PANEL columns of a product; a row beyond the last repeats it."""
+    one, two = LANES, 2 * LANES
+    r1, r2, r3, r4 = min(1, last), min(2, last), min(3, last), min(4, last)
+    r5, r6, r7 = min(5, last), min(6, last), min(7, last)
+    a1, a2, a3, a4 = at + r1 * width, at + r2 * width, at + r3 * width, at + r4 * width
+    a5, a6, a7 = at + r5 * width, at + r6 * width, at + r7 * width
+    total = constant(0.0, (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    for k in range(depth):
+        rows = (at + k, a1 + k, a2 + k, a3 + k, a4 + k, a5 + k, a6 + k, a7 + k)
+        b = k * PANEL
+        total = outer(total, left, rows, panel, (b, b + one, b + two))
+    c1, c2, c3, c4 = to + r1 * across, to + r2 * across, to + r3 * across, to + r4 * across
+    c5, c6, c7 = to + r5 * across, to + r6 * across, to + r7 * across
+    first = (to, to + one, to + two, c1, c1 + one, c1 + two, c2, c2 + one, c2 + two, c3, c3 + one, c3 + two)
+    second = (c4, c4 + one, c4 + two, c5, c5 + one, c5 + two, c6, c6 + one, c6 + two, c7, c7 + one, c7 + two)
+    store(product, first + second, total)
+
+
+@njit(fastmath=EXACT, nogil=True, cache=True)
+def _panel(right, at, width, depth, columns, panel):
+    """Copy `columns` columns of the right factor side by side, zeros beyond."""
+    for k in range(depth):
+        a, b = at + k * width, k * PANEL
+        for j in range(columns):
+            panel[b + j] = right[a + j]
+        for j in range(columns, PANEL):
+            panel[b + j] = 0.0
+
+
+@njit(fastmath=EXACT, nogil=True, cache=True)
+def _rows_by_panel(left, at, width, rows, depth, panel, columns, product, to, across, edge):
+    """All rows of the left factor times one panel."""
+    for i in range(0, rows, BLOCK):
+        last = rows - 1 - i
+        if columns == PANEL:
+            _micro(left, at + i * width, width, last, depth, panel, product, to + i * across, across)
+        else:
+            _micro(left, at + i * width, width, last, depth, panel, edge, 0, PANEL)
+            for u in range(min(BLOCK, rows - i)):
+                for j in range(columns):
+                    product[to + (i + u) * across + j] = edge[u * PANEL + j]
+
+
+@njit(nogil=True, cache=True)
+def along(first, last, matrix, size_out, size_in, tensor, behind, product, panel, edge):
+    """Do product[f, :, b] = matrix tensor[f, :, b] for panels of b, first <= (f, panel) < last."""
+    panels = (behind + PANEL - 1) // PANEL
+    for u in range(first, last):
+        f, b = u // panels, (u % panels) * PANEL
+        columns = min(PANEL, behind - b)
+        _panel(tensor, f * size_in * behind + b, behind, size_in, columns, panel)
+        to = f * size_out * behind + b
+        _rows_by_panel(matrix, 0, size_in, size_out, size_in, panel, columns, product, to, behind, edge)
+
+
+@njit(nogil=True, cache=True)
+def along_last(first, last, turned, size_out, size_in, tensor, rows, product, panel, edge):
+    """Do product[f, :] = tensor[f, :] turned for strips of rows f; turned is (size_in, size_out)."""
+    for u in range(first, last):
+        f = u * STRIP
+        count = min(STRIP, rows - f)
+        for b in range(0, size_out, PANEL):
+            columns = min(PANEL, size_out - b)
+            _panel(turned, b, size_out, size_in, columns, panel)
+            to = f * size_out + b
+            _rows_by_panel(tensor, f * size_in, size_in, count, size_in, panel, columns, product, to, size_out, edge)
+
+
+@njit(nogil=True, cache=True)
+def bounds(a, alpha, y, eta, means, scales, step, share, eps, marginal, tilts, peaks, tails):
+    """Choose tilts among parts of the means, and bound the terms of each pair of cells under them.
+
+    peaks[I, J] is the largest e^{a y - (a - a_I) tilt_I - scale_I} over both cells, tails[I, J] what the series there
+    leave out; share[x / step] tells it for exponents up to x, relative to the largest. The chosen tilt has the least
+    sum of both over J, weighted by `marginal`.
+    """
+    peak, tail = np.empty(y.size), np.empty(y.size)
+    for i in range(a.size):
+        best = math.inf
+        for part in range(4, -1, -1):
+            tilt = 0.25 * part * means[i]
+            bound = 0.0
+            for j in range(y.size):
+                top = -math.inf
+                for p in (-alpha, alpha):
+                    for q in (-eta, eta):
+                        top = max(top, (a[i] + p) * (y[j] + q) - p * tilt)
+                peak[j] = math.exp(top - scales[i])
+                away = alpha * (abs(y[j] - tilt) + eta) / step
+                tail[j] = peak[j] * share[min(math.ceil(away), share.size - 1)]
+                bound += marginal[j] * (tail[j] + eps * peak[j])
+            if bound < best:
+                best = bound
+                tilts[i] = tilt
+                peaks[i] = peak
+                tails[i] = tail
+
+
+@njit(nogil=True, cache=True)
+def dropped(first, last, cells, degrees, limits, weights, coefficients, size, sums):
+    """Fill sums[c] with the weighted magnitude of the coefficients of cell c that the limits drop, in any channel."""
+    width2, width3 = cells[1] * degrees[1], cells[2] * degrees[2]
+    for c in range(first, last):
+        c3, c2, c1 = c % cells[2], (c // cells[2]) % cells[1], c // (cells[2] * cells[1])
+        corner = (c1 * degrees[0] * width2 + c2 * degrees[1]) * width3 + c3 * degrees[2]
+        most = 0.0
+        for channel in range(coefficients.size // size):
+            total = 0.0
+            for r1 in range(degrees[0]):
+                for r2 in range(degrees[1]):
+                    at = channel * size + corner + (r1 * width2 + r2) * width3
+                    for r3 in range(limits[r1, r2], degrees[2]):
+                        total += weights[r1, r2, r3] * abs(coefficients[at + r3])
+            most = max(most, total)
+        sums[c] = most
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def finish(
+    first,
+    last,
+    chunks,
+    order,
+    local,
+    cells,
+    alpha,
+    tilts,
+    shift,
+    logs,
+    least,
+    raw,
+    slopes,
+    base,
+    log_sums,
+    means,
+    certain,
+):
+    """Turn series at sorted points into log sums and means; certain[i] is cleared where the sum is too small.
+
+    With `slopes` the rows of raw[0] are a value and its derivatives, otherwise raw[:, 0] are channels. Means of keys
+    are moved by the shift.
+    """
+    first_axis = 3 - means.shape[1] if slopes else 0
+    slope = np.zeros(3)
+    for q in range(first, last):
+        c = chunks[q, 0]
+        at = (c // (cells[2] * cells[1]), (c // cells[2]) % cells[1], c % cells[2])
+        tilt = (tilts[0, at[0]], tilts[1, at[1]], tilts[2, at[2]])
+        offset = base + logs[c]
+        for axis in range(3):
+            slope[axis] = alpha[axis] * tilt[axis]
+        for p in range(chunks[q, 1], chunks[q, 2]):
+            i = order[p]
+            z = raw[0, 0, p]
+            if not (z >= least[c] and z < math.inf):
+                certain[i] = False
+            log_sums[i] = (
+                offset + math.log(z) + slope[0] * local[0, p] + slope[1] * local[1, p] + slope[2] * local[2, p]
+            )
+            if slopes:
+                for axis in range(first_axis, 3):
+                    means[i, axis - first_axis] = raw[0, 1 + axis - first_axis, p] / (alpha[axis] * z) + (
+                        tilt[axis] + shift[axis]
+                    )
+            else:
+                for channel in range(means.shape[1]):
+                    means[i, channel] = raw[1 + channel, 0, p] / z
+
+
+@njit(fastmath=EXACT, nogil=True, cache=True)
+def tilted(first, last, logs, keys, centre, exponents, tops):
+    """Fill exponents[j] = logs[j] + <centre, keys[j]> for blocks of TOGETHER atoms, with each block's largest."""
+    for b in range(first, last):
+        top = -math.inf
+        for j in range(b * TOGETHER, min((b + 1) * TOGETHER, logs.size)):
+            x = logs[j]
+            for axis in range(centre.size):
+                x += centre[axis] * keys[j, axis]
+            exponents[j] = x
+            top = max(top, x)
+        tops[b] = top
+
+
+@njit(fastmath=EXACT, nogil=True, cache=True)
+def powers(first, last, exponents, top):
+    """Replace exponents by e^(exponent - top)."""
+    for j in range(first, last):
+        exponents[j] = exp2((exponents[j] - top) * LOG2_E)
+
+
+@njit(fastmath=EXACT, nogil=True, cache=True)
+def box(first, last, a, low, high):
+    """Fill low[b] and high[b], the bounds of blocks of TOGETHER points; not finite if any is not."""
+    for b in range(first, last):
+        for axis in range(a.shape[1]):
+            least, most, nothing = a[b * TOGETHER, axis], a[b * TOGETHER, axis], 0.0
+            for i in range(b * TOGETHER, min((b + 1) * TOGETHER, a.shape[0])):
+                x = a[i, axis]
+                least = min(least, x)
+                most = max(most, x)
+                nothing += x * 0.0
+            low[b, axis] = least + nothing
+            high[b, axis] = most + nothing

@@ -1,0 +1,291 @@
+"""Piecewise tensor-product Chebyshev series on a box, summed at scattered points.
+
+    f(x) = sum_r C[I, r] T_{r_1}(t_1) ... T_{r_k}(t_k),    x in cell I,  t = its local coordinates in [-1, 1]^k
+
+The box is cut into equal cells, the points are sorted by cell, and tiles of points of one cell share its
+coefficients. Gradient and Hessian are those of the series itself. Cost per point about p^k multiplications for each
+order of derivative along the last axis; memory O(points).
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from particles.checks import Array
+from particles.softmax._rows import share_rows
+
+Integers = NDArray[np.int64]
+
+_SORTED_TOGETHER = 1 << 16  # points that one piece of the sort handles, whatever the number of threads
+_LONGEST = 2048  # points of a chunk
+
+
+@cache
+def room() -> Any:
+    """Return the module of compiled functions, `particles.softmax._chebyshev`."""
+    return importlib.import_module("particles.softmax._chebyshev")
+
+
+@dataclass(frozen=True, eq=False)
+class Sorted:
+    """Points in the order of their cells: place p holds point order[p], with local coordinates local[:, p].
+
+    `local` has the missing axes first and spare room behind; `chunks` are rows (cell, begin, end, chunks of that
+    cell), cells without points left out.
+    """
+
+    order: Integers
+    local: Array
+    chunks: Integers
+
+    @property
+    def stride(self) -> int:
+        """Length of a row of `local`."""
+        return self.local.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """A box cut into counts[0] x ... x counts[k-1] equal cells, k = 1, 2, 3.
+
+    Parameters
+    ----------
+    lower, upper : (k,) arrays
+        The box.
+    counts : (k,) array of int
+        Cells along each axis.
+    """
+
+    lower: Array
+    upper: Array
+    counts: Integers
+
+    @cached_property
+    def scale(self) -> Array:
+        """Cells per unit length, (k,); 0 along an axis without extent."""
+        width = self.upper - self.lower
+        return np.divide(self.counts, width, out=np.zeros(len(width)), where=width > 0)
+
+    @cached_property
+    def three(self) -> Integers:
+        """Cells along three axes."""
+        return _three(self.counts)
+
+    def sort(self, points: Array, longest: int = _LONGEST) -> Sorted:
+        """Return the points (m, k) sorted by cell; those outside belong to the nearest cell."""
+        kernel = room()
+        m = len(points)
+        blocks = -(-m // _SORTED_TOGETHER)
+        index = np.empty(m, np.int32)
+        places = np.zeros((blocks, int(np.prod(self.counts))), np.int64)
+        starts = np.empty(places.shape[1] + 1, np.int64)
+        order = np.empty(m, np.int64)
+        local = np.zeros((3, m + kernel.BATCH))
+        where = (points, self.lower, self.scale, np.asarray(self.counts, np.int64), index)
+        cost = 20 * min(m, _SORTED_TOGETHER)
+        share_rows(lambda a, b: kernel.cells_of(a, b, blocks, *where, places), blocks, cost)
+        kernel.starts_of(places, starts)
+        share_rows(lambda a, b: kernel.place(a, b, blocks, *where, places, order, local), blocks, cost)
+        chunks = np.empty((places.shape[1] + m // longest + 1, 4), np.int64)
+        return Sorted(order, local, chunks[: kernel.chunks_of(starts, longest, chunks)])
+
+
+@dataclass(frozen=True, eq=False)
+class Truncation:
+    """Which terms of a series over a cell count: r_3 < limits[r_1, r_2] (three axes, the missing ones first)."""
+
+    limits: Integers
+
+    @classmethod
+    def full(cls, degrees: Integers) -> Truncation:
+        """Return the truncation that keeps all terms r_k < degrees[k]."""
+        three = _three(degrees)
+        return cls(np.full(three[:2], three[2], np.int64))
+
+    @property
+    def degrees(self) -> Integers:
+        """Terms along three axes, of which at least one keeps every index."""
+        return np.array([*self.limits.shape, self.limits.max()], np.int64)
+
+    @cached_property
+    def kept(self) -> int:
+        """How many terms count."""
+        return int(self.limits.sum())
+
+    @cached_property
+    def rows(self) -> tuple[Integers, Integers, Integers]:
+        """Pairs (r_1, r_2) with any terms, those with most first: r_1, r_2, limit."""
+        r1, r2 = (r.astype(np.int64) for r in np.nonzero(self.limits))
+        limit = self.limits[r1, r2]
+        by = np.argsort(-limit, kind="stable")
+        return r1[by], r2[by], limit[by]
+
+    @cached_property
+    def counts(self) -> Integers:
+        """For each r_1 the number of r_2 with any terms."""
+        return np.count_nonzero(self.limits, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Piecewise Chebyshev series for several functions (channels).
+
+    Parameters
+    ----------
+    cells : Cells
+        The box and its cells, k axes.
+    truncation : Truncation
+        The terms of each cell; `Truncation.full(degrees)` for all.
+    coefficients : (channels, N_1, ..., N_k) array
+        N_i = cells_i degrees_i; along each axis the degrees of the first cell, then those of the second, and so on.
+
+    Examples
+    --------
+    The function x^2 = (T_0 + T_2) / 2 on [-1, 1], one cell of three terms:
+
+    >>> cells = Cells(np.array([-1.0]), np.array([1.0]), np.array([1]))
+    >>> series = Series(cells, Truncation.full(np.array([3])), np.array([[0.5, 0.0, 0.5]]))
+    >>> value, gradient = series.value_and_gradient(np.array([[0.5], [1.0]]))
+    >>> value, gradient
+    (array([[0.25, 1.  ]]), array([[[1.],
+            [2.]]]))
+    """
+
+    cells: Cells
+    truncation: Truncation
+    coefficients: Array
+
+    def values(self, points: Array) -> Array:
+        """Return the functions at points (m, k), shape (channels, m)."""
+        return self._unsorted(points, 0)[:, 0]
+
+    def value_and_gradient(self, points: Array) -> tuple[Array, Array]:
+        """Return the functions at points (m, k), shape (channels, m), and their gradients (channels, m, k)."""
+        answers = self._unsorted(points, 1)
+        slopes = answers[:, 1:] * (2.0 * self.cells.scale)[:, None]
+        return answers[:, 0], np.moveaxis(slopes, 1, -1)
+
+    def hessian(self, points: Array) -> Array:
+        """Return the second derivatives at points (m, k), shape (channels, m, k, k)."""
+        k = len(self.cells.counts)
+        answers = self._unsorted(points, 2)
+        rate = 2.0 * self.cells.scale
+        out = np.empty((*answers.shape[::2], k, k))
+        for row, (i, j) in enumerate(_second(k), 1 + k):
+            out[..., i, j] = out[..., j, i] = answers[:, row] * (rate[i] * rate[j])
+        return out
+
+    def _unsorted(self, points: Array, order: int) -> Array:
+        places = self.cells.sort(points)
+        answers = self.at(places, order)
+        out = np.empty_like(answers)
+        out[:, :, places.order] = answers
+        return out
+
+    def at(self, points: Sorted, order: int) -> Array:
+        """Return derivatives in local coordinates at sorted points, shape (channels, rows, m), in their sorted order.
+
+        Rows: the value, for order >= 1 the k first derivatives, for order 2 the second (i, j), i <= j, i slowest.
+        """
+        kernel = room()
+        k = len(self.cells.counts)
+        truncation, cells = self.truncation, self.cells.three
+        table, answers = _table(k, order)
+        orders = np.array([0] * (3 - k) + [order] * k, np.int64)
+        degrees = truncation.degrees
+        flat = self.coefficients.reshape(-1)
+        size = flat.size // len(self.coefficients)
+        out = np.empty((len(self.coefficients), answers, len(points.order)))
+        scratch = (12 * max(*degrees, 2) + answers) * kernel.TILE
+
+        def work(first: int, last: int) -> None:
+            kernel.series(
+                first, last, points.chunks, points.local.reshape(-1), points.stride, cells, degrees,
+                truncation.limits, truncation.counts, orders, table, flat, size, out, aligned(scratch),
+            )  # fmt: skip
+
+        work_each = 40 + truncation.kept * (order + 1) * len(out) // 8
+        share_rows(work, len(points.chunks), work_each * (1 + len(points.order) // max(1, len(points.chunks))))
+        return out
+
+
+def moments(cells: Cells, truncation: Truncation, points: Sorted, weights: Array) -> Array:
+    """Return M[channel, (cell, r)] = sum_j weights[channel, j] T_{r_1}(t_1) ... T_{r_k}(t_k) over the points of a cell.
+
+    The shape is that of the coefficients of a `Series`; weights (channels, n) are in the points' own order.
+    """
+    kernel = importlib.import_module("particles.softmax._moments")
+    k = len(cells.counts)
+    counts, degrees = cells.three, truncation.degrees
+    width2, width3 = counts[1] * degrees[1], counts[2] * degrees[2]
+    r1, r2, limit = _padded(truncation.rows, kernel.WIDTH)
+    pairs = np.stack([r1, r2, (r1 * width2 + r2) * width3], axis=1)
+    padded = -(-degrees[2] // kernel.LANES) * kernel.LANES
+    channels = len(weights)
+    sorted_weights = np.zeros((channels, points.stride))
+
+    def gather(first: int, last: int) -> None:
+        for row, out in zip(weights, sorted_weights, strict=True):
+            kernel.gather(first, last, points.order, row, out)
+
+    share_rows(gather, len(points.order), 10 * channels)
+    tensor = np.zeros((channels, *(counts * degrees)[3 - k :]))
+    size = tensor.size // channels
+    shared = points.chunks[:, 3] > 1
+    slots = np.where(shared, np.cumsum(shared) - 1, -1)
+    partial = np.empty((np.count_nonzero(shared), channels * len(pairs) * padded))
+    deepest = max(*degrees, 2)
+    batch = kernel.BATCH
+    scratch = 3 * deepest * kernel.TILE + (3 * deepest + padded + kernel.WIDTH) * batch + channels * len(pairs) * padded
+    flat = tensor.reshape(-1)
+
+    def work(first: int, last: int) -> None:
+        kernel.moments(
+            first, last, points.chunks, slots, points.local.reshape(-1), points.stride, sorted_weights.reshape(-1),
+            degrees, counts, pairs, limit, flat, size, partial, aligned(scratch),
+        )  # fmt: skip
+
+    each = 1 + len(points.order) // max(1, len(points.chunks))
+    share_rows(work, len(points.chunks), (40 + truncation.kept * channels // 8) * each)
+    if len(partial):
+        kernel.collect(points.chunks, slots, degrees, counts, pairs, flat, channels, size, partial)
+    return tensor
+
+
+def _padded(rows: tuple[Integers, ...], multiple: int) -> tuple[Integers, ...]:
+    """Repeat the last entry up to a multiple."""
+    return tuple(np.concatenate([row, np.repeat(row[-1:], -len(row) % multiple)]) for row in rows)
+
+
+def aligned(size: int) -> Array:
+    """Return zeros that start at a cache line."""
+    room = np.zeros(size + 8)
+    skip = -(room.__array_interface__["data"][0] // 8) % 8
+    return room[skip : skip + size]
+
+
+def _three(counts: Integers) -> Integers:
+    return np.array([1] * (3 - len(counts)) + [int(c) for c in counts], np.int64)
+
+
+def _second(k: int) -> list[tuple[int, int]]:
+    return [(i, j) for i in range(k) for j in range(i, k)]
+
+
+@cache
+def _table(k: int, order: int) -> tuple[Integers, int]:
+    """Return the row of each multi-index of derivatives, -1 if it is not wanted, and the number of rows."""
+    table = np.full((3, 3, 3), -1, np.int64)
+    table[0, 0, 0] = 0
+    unit = np.eye(3, dtype=int)[3 - k :]
+    wanted = [unit[i] for i in range(k)] if order > 0 else []
+    wanted += [unit[i] + unit[j] for i, j in _second(k)] if order > 1 else []
+    for row, index in enumerate(wanted, 1):
+        table[tuple(index)] = row
+    return table, 1 + len(wanted)

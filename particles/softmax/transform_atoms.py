@@ -1,0 +1,204 @@
+"""Atoms under the separable transform, for one box of directions or for a box cut in halves along each axis.
+
+A box too wide for one transform is cut; the atoms that none of a part's directions can see are left out there, which
+makes the box of the atoms smaller too. What is left out is bounded by the leading atom: w_j e^{<a, y_j>} is at most
+e^{-gap} times its term for all a of the box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from particles.checks import Array
+from particles.softmax import transform_plan
+from particles.softmax._rows import share_rows
+from particles.softmax.chebyshev import Cells, Series, moments
+from particles.softmax.transform_axes import along_axes, room
+from particles.softmax.transform_pairs import CellPairs
+from particles.softmax.transform_plan import Plan, Work
+
+_EPS = float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Log sums (m,), means or moments (m, channels), and which of them are certain."""
+
+    log_sums: Array
+    means: Array
+    certain: NDArray[np.bool_]
+
+    @classmethod
+    def unknown(cls, m: int, channels: int) -> Answers:
+        """Return NaN everywhere, nothing certain."""
+        return cls(np.full(m, np.nan), np.full((m, channels), np.nan), np.zeros(m, np.bool_))
+
+    def put(self, some: NDArray[np.int64], others: Answers) -> None:
+        """Overwrite some rows."""
+        self.log_sums[some], self.means[some], self.certain[some] = others.log_sums, others.means, others.certain
+
+
+@dataclass(frozen=True, eq=False)
+class Atoms:
+    """The atoms that carry something, centred; values in units of their radius, None if they are the keys."""
+
+    keys: Array
+    centre: Array
+    radii: Array
+    logs: Array
+    values: Array
+    value_centre: Array
+    size: float
+    own_values: bool
+
+    @classmethod
+    def of(cls, keys: Array, log_weights: Array, values: Array | None) -> Atoms:
+        """Return the atoms whose weight is not zero."""
+        carrying = log_weights > -np.inf
+        if not carrying.all():
+            keys, log_weights = keys[carrying], log_weights[carrying]
+            values = None if values is None else values[carrying]
+        centre, keys, radii = _centred(keys)
+        value_centre, own, _ = (centre, keys, radii) if values is None else _centred(values)
+        size = float(np.sqrt(np.einsum("ij,ij->i", own, own).max())) or 1.0
+        return cls(
+            keys, centre, np.maximum(radii, 1e-100), log_weights, own / size, value_centre, size, values is not None
+        )
+
+    def seconds(self, a: Array, second: bool, tol: float, caution: int = 1) -> float:
+        """Return the predicted seconds of one core for `evaluate`, inf if it cannot or need not be done."""
+        if not np.isfinite(a).all():
+            a = a[np.isfinite(a).all(axis=1)]
+        if len(a) == 0:
+            return np.inf
+        _, widths = self._box(a)
+        return transform_plan.cheapest(widths * self.radii, self._work(len(a), second), tol, caution)[0]
+
+    def _box(self, a: Array) -> tuple[Array, Array]:
+        """Return the centre and half widths of the box of directions, widened where slopes would be lost in it."""
+        low, high = _bounds(a)
+        return 0.5 * (low + high), np.maximum(0.5 * (high - low) * (1 + 4 * _EPS), 0.5 / self.radii)
+
+    def _work(self, m: int, second: bool) -> Work:
+        slopes = not (self.own_values or second)
+        return Work(len(self.keys), m, 1 if slopes else 1 + self._channels(second), int(slopes))
+
+    def _channels(self, second: bool) -> int:
+        c = self.values.shape[1]
+        return c + (c * (c + 1) // 2 if second else 0)
+
+    def evaluate(self, a: Array, second: bool, tol: float, caution: int = 1) -> Answers:
+        """Return log sums (m,), means, and which targets are certain.
+
+        With `second`, first and second moments in units of the values instead of the means.
+        """
+        m = len(a)
+        answers = Answers.unknown(m, self._channels(second))
+        if m == 0:
+            return answers
+        centre, widths = self._box(a)
+        if not np.isfinite(centre).all():
+            finite = np.isfinite(a).all(axis=1)
+            answers.certain[~finite] = True
+            answers.put(np.flatnonzero(finite), self.evaluate(a[finite], second, tol, caution))
+            return answers
+        seconds, plan = transform_plan.cheapest(widths * self.radii, self._work(m, second), tol, caution)
+        if plan is not None:
+            return self._whole(a, second, tol, plan, centre, widths)
+        if seconds < np.inf:
+            octant = (a > centre) @ (1 << np.arange(a.shape[1]))
+            for part in range(1 << a.shape[1]):
+                some = np.flatnonzero(octant == part)
+                if len(some):
+                    near = self._carrying(*self._box(a[some]), tol)
+                    answers.put(some, near.evaluate(a[some], second, tol, caution))
+        return answers
+
+    def _carrying(self, centre: Array, widths: Array, tol: float) -> Atoms:
+        """Return the atoms that are not negligible beside the leading one, for any direction of a box."""
+        exponents = self.logs + self.keys @ centre
+        leader = int(np.argmax(exponents))
+        behind = exponents - exponents[leader] + np.abs(self.keys - self.keys[leader]) @ widths
+        keep = behind > np.log(tol / (100.0 * len(behind)))
+        if keep.mean() > 0.8:
+            return self
+        offset, keys, radii = _centred(self.keys[keep])
+        return replace(
+            self, keys=keys, centre=self.centre + offset, radii=np.maximum(radii, 1e-100), logs=self.logs[keep],
+            values=self.values[keep],
+        )  # fmt: skip
+
+    def _whole(self, a: Array, second: bool, tol: float, plan: Plan, centre: Array, widths: Array) -> Answers:
+        slopes = not (self.own_values or second)
+        m, columns = len(a), self.keys.shape[1] if slopes else self._channels(second)
+        log_sums, means, certain = np.empty(m), np.empty((m, columns)), np.ones(m, np.bool_)
+        weights, top, bottom = self._tilted(centre)
+        sources = Cells(-self.radii, self.radii, plan.key_cells)
+        targets = Cells(centre - widths, centre + widths, plan.cells)
+        weights = weights[None]
+        if not slopes:
+            weights = np.concatenate([weights, weights * self._moments(second)])
+        tensor = moments(sources, plan.key_terms, sources.sort(self.keys), weights)
+        lost = len(self.keys) * 1e-290 if bottom < top - 660.0 else 0.0
+        at = targets.sort(a)
+        pairs = CellPairs.of(plan, sources, targets, centre, lost, tensor, at)
+        tensor = along_axes(pairs.matrices, tensor)
+        raw = Series(targets, plan.terms, tensor).at(at, int(slopes))
+        least = pairs.least(tensor, tol, int(slopes))
+        k = a.shape[1]
+        tilts = np.zeros((3, max(plan.cells)))
+        for axis in range(k):
+            tilts[3 - k + axis, : plan.cells[axis]] = pairs.tilts[axis]
+        shift = np.concatenate([np.zeros(3 - k), self.centre])
+        alpha = np.concatenate([np.ones(3 - k), widths / plan.cells])
+        logs = pairs.logs
+
+        def work(first: int, last: int) -> None:
+            room().finish(
+                first, last, at.chunks, at.order, at.local, targets.three, alpha, tilts, shift, logs, least, raw,
+                slopes, top, log_sums, means, certain,
+            )  # fmt: skip
+
+        share_rows(work, len(at.chunks), 50 * (1 + len(a) // len(at.chunks)))
+        log_sums += a @ self.centre
+        if not (slopes or second):
+            means *= self.size
+            means += self.value_centre
+        return Answers(log_sums, means, certain)
+
+    def _tilted(self, centre: Array) -> tuple[Array, float, float]:
+        """Return weights times e^{<centre, keys> - top}, and the top and bottom of the exponents."""
+        kernel = room()
+        n = len(self.keys)
+        weights, tops = np.empty(n), np.empty(-(-n // kernel.TOGETHER))
+        where = (self.logs, self.keys, centre, weights, tops)
+        share_rows(lambda first, last: kernel.tilted(first, last, *where), len(tops), 4 * kernel.TOGETHER)
+        top, bottom = float(tops.max()), float(weights.min())
+        share_rows(lambda first, last: kernel.powers(first, last, weights, top), n, 4)
+        return weights, top, bottom
+
+    def _moments(self, second: bool) -> Array:
+        v = self.values.T
+        if not second:
+            return v
+        i, j = np.triu_indices(len(v))
+        return np.concatenate([v, v[i] * v[j]])
+
+
+def _bounds(a: Array) -> tuple[Array, Array]:
+    """Return the corners of the box of the points (m, k), not finite if any point is not."""
+    kernel = room()
+    pieces = -(-len(a) // kernel.TOGETHER)
+    low, high = np.empty((pieces, a.shape[1])), np.empty((pieces, a.shape[1]))
+    share_rows(lambda first, last: kernel.box(first, last, a, low, high), pieces, 4 * kernel.TOGETHER)
+    return low.min(axis=0), high.max(axis=0)
+
+
+def _centred(points: Array) -> tuple[Array, Array, Array]:
+    """Return the centre of the points' box, the points relative to it, and the half widths."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    centre = 0.5 * (low + high)
+    return centre, points - centre, 0.5 * (high - low) * (1 + 4 * _EPS)
