@@ -1,0 +1,322 @@
+"""The pruned kernel: for a block of near-by directions, only the atoms that can matter to one of them.
+
+With L the log-sum over some of the atoms, a0 the centre of a block and g the gradient of L there, convexity gives
+Λ(a) >= L(a0) + <a - a0, g> in the whole block, so that the share of atom j in any sum of the block is at most 2^b_j,
+
+    b_j = s_j + sum_k t_k |y_jk - g_k|,   s_j = log2 w_j + <a0, y_j> - L(a0),   t the half sides of the block.
+
+The same with a box in place of y_j discards whole nodes of the tree. What remains is sorted into half bits; as many of
+the smallest b_j as the budget covers are dropped. The rest is packed with its shares at the centre, 2^s_j, as weights,
+so that only the small exponents <a - a0, y_j - g> are left to each direction.
+
+Everything is in base 2, sums have a fixed order, and the last of the `keys` are the log weights, with direction 1.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from particles.softmax._sieve import apart, reached, sifted
+from particles.softmax._simd import (
+    STEP,
+    clamped,
+    exp2,
+    exponents,
+    gathered,
+    larger,
+    pairs,
+    peaks,
+    spread,
+    spread_of,
+    stored,
+    taken,
+    totals,
+    zeros,
+)
+from particles.softmax._tree import BEAM, beam, candidates
+
+TILE = 512  # packed atoms that stay in the first cache while the directions of a block pass
+BINS = 160  # half bits below the budget
+ONE = (1.0,)  # the direction along the log weights
+NOTHING = -1e300  # the log weight of padding
+NARROW = 900.0  # exponents relative to the centre's that 2^s stands without a shift
+
+
+@njit(nogil=True, cache=True)
+def _peak(direction, keys, spans, count):
+    """Return the largest exponent of the spans."""
+    direction, start, tops = spread(direction), spread((0.0,)), spread((-math.inf,))
+    for q in range(count):
+        for j in range(spans[q, 0], spans[q, 1], STEP):
+            tops = larger(tops, exponents(start, direction, keys, j))
+    return peaks(tops)[0]
+
+
+@njit(nogil=True, cache=True)
+def _log_sum(top, direction, keys, carried, spans, count, ones, origin):
+    """Return the log-sum of the spans, by powers of exponent - top; tilted means of what is carried go to `origin`."""
+    start, direction = spread((-top,)), spread(direction)
+    total, means = zeros((0.0,), (0.0,)), zeros((0.0,), carried)
+    for q in range(count):
+        for j in range(spans[q, 0], spans[q, 1], STEP):
+            powers = exp2(clamped(exponents(start, direction, keys, j)))
+            total = gathered(total, powers, (ones,), 0)
+            means = gathered(means, powers, carried, j)
+    whole = totals(total)[0]
+    sums = totals(means)
+    for k in range(len(origin)):
+        origin[k][0] = sums[k] / whole
+    return top + math.log2(whole)
+
+
+@njit(nogil=True, cache=True)
+def _sift(log_sum, cut, direction, halves, origin, keys, carried, spans, count, packed):
+    """Copy s_j, b_j and what else is carried for the atoms with b_j beyond the cut; return their number."""
+    start, direction = spread((-log_sum,)), spread(direction)
+    halves, origin, cut = spread(halves), spread(origin), spread((cut,))
+    at = 0
+    for q in range(count):
+        for j in range(spans[q, 0], spans[q, 1], STEP):
+            s = exponents(start, direction, keys, j)
+            distances = apart(carried, origin, j)
+            b = reached(s, halves, distances)
+            at = sifted(packed, at, b, cut, s + b + distances)
+    return at
+
+
+@njit(nogil=True, cache=True)
+def _sift_again(cut, packed, still, size):
+    """Keep only the packed atoms with b_j beyond the cut; return their number."""
+    cut, still = spread((cut,)), spread(still)
+    at = 0
+    for j in range(0, size, STEP):
+        at = sifted(packed, at, apart(packed[1:2], still[:1], j), cut, apart(packed, still, j))
+    return at
+
+
+@njit(nogil=True, cache=True)
+def _cut(bounds, start, budget, bins):
+    """Return a cut at or below `start` such that all shares below it together stay within the budget."""
+    bins[:] = 0
+    for b in bounds:
+        if b <= start:
+            bins[int(min(2.0 * (start - b), BINS - 1.0))] += 1
+    total = 0.0
+    for u in range(BINS - 1, -1, -1):
+        total += bins[u] * 2.0 ** (start - 0.5 * u)
+        if total > budget:
+            return start - 0.5 * (u + 1)
+    return start
+
+
+@njit(nogil=True, cache=True)
+def _row_sums(direction, keys, columns, first, last):
+    starts, direction = spread((0.0,)), spread(direction)
+    sums = zeros(starts, columns)
+    for j in range(first, last, STEP):
+        sums = gathered(sums, exp2(exponents(starts, direction, keys, j)), columns, j)
+    return totals(sums)
+
+
+@njit(nogil=True, cache=True)
+def _pair_sums(directions, keys, columns, first, last):
+    starts, directions = spread((0.0, 0.0)), spread(directions)
+    sums = zeros(starts, columns)
+    for j in range(first, last, STEP):
+        sums = gathered(sums, exp2(exponents(starts, directions, keys, j)), columns, j)
+    return totals(sums)
+
+
+@njit(nogil=True, cache=True)
+def _shifted_sums(top, direction, keys, columns, first, last):
+    starts, direction = spread((-top,)), spread(direction)
+    sums = zeros(starts, columns)
+    for j in range(first, last, STEP):
+        sums = gathered(sums, exp2(clamped(exponents(starts, direction, keys, j))), columns, j)
+    return totals(sums)
+
+
+@njit(nogil=True, cache=True)
+def _spreads(top, direction, keys, columns, mean, values, size):
+    """Return sum_j 2^(s_j - top) w_j (v_jp - mean_p) (v_jq - mean_q), q <= p."""
+    starts, direction, means = spread((-top,)), spread(direction), spread(mean)
+    sums = zeros(starts, pairs(means))
+    for j in range(0, size, STEP):
+        powers = exp2(clamped(exponents(starts, direction, keys, j)))
+        sums = spread_of(sums, powers, columns, means, values, j)
+    return totals(sums)
+
+
+@njit(nogil=True, cache=True)
+def _block_sums(rows, steps, keys, columns, size, sums):
+    """Fill sums[c, t] for a block whose exponents need no shift."""
+    width = len(columns)
+    sums[:, :rows] = 0.0
+    for first in range(0, size, TILE):
+        last = min(size, first + TILE)
+        for t in range(0, rows - 1, 2):
+            found = _pair_sums(taken(steps, t) + taken(steps, t + 1), keys, columns, first, last)
+            for c in range(width):
+                sums[c, t] += found[c]
+                sums[c, t + 1] += found[width + c]
+        if rows % 2:
+            single = _row_sums(taken(steps, rows - 1), keys, columns, first, last)
+            for c in range(width):
+                sums[c, rows - 1] += single[c]
+
+
+@njit(nogil=True, cache=True)
+def _wide_sums(rows, steps, keys, columns, spans, size, tops, sums):
+    """Do the same for a block so wide that every direction needs its own maximum."""
+    spans[0, 0], spans[0, 1] = 0, size
+    for t in range(rows):
+        tops[t] = _peak(taken(steps, t), keys, spans, 1)
+        found = _shifted_sums(tops[t], taken(steps, t), keys, columns, 0, size)
+        for c in range(len(columns)):
+            sums[c, t] = found[c]
+
+
+@njit(nogil=True, cache=True)
+def _box(directions, first, last, centre, halves, steps):
+    """Write the centre of a block, its half sides and the steps from the centre."""
+    for k in range(directions.shape[0]):
+        low = high = directions[k, first]
+        for i in range(first, last):
+            low = min(low, directions[k, i])
+            high = max(high, directions[k, i])
+        centre[k] = 0.5 * low + 0.5 * high
+        halves[k][0] = max(high - centre[k], centre[k] - low)
+        for i in range(first, last):
+            steps[k][i - first] = directions[k, i] - centre[k]
+
+
+@njit(nogil=True, cache=True)
+def _thin(budget, log_sum, direction, sides, origin, keys, carried, spans, count, bins, packed, still):
+    """Pack the atoms of the spans that matter to a block around `direction`; return their padded number.
+
+    Half of the budget is for what lies far below, half for the smallest shares 2^b_j of the rest.
+    """
+    start = math.log2(budget)
+    length = 0
+    for q in range(count):
+        length += spans[q, 1] - spans[q, 0]
+    cut = start - 1.0 - math.log2(length)
+    kept = _sift(log_sum, cut, direction, sides, origin, keys, carried, spans, count, packed)
+    cut = _cut(packed[1][:kept], start, 0.5 * budget, bins)
+    size = -(-kept // STEP) * STEP
+    packed[1][kept:size] = -math.inf
+    kept = _sift_again(cut, packed, still, size)
+    size = -(-kept // STEP) * STEP
+    for row in packed:
+        row[kept:size] = 0.0
+    packed[0][kept:size] = packed[1][kept:size] = NOTHING  # weighs nothing, and looks no wider than the others
+    return size
+
+
+@njit(nogil=True, cache=True)
+def _from_tree(budget, centre, atoms, tree, spans, bins, ones, room):
+    """Pack the atoms that matter to a block; return how many were met and packed, and the log-sum at the centre."""
+    keys, carried, _, reach = atoms
+    starts, lows, highs, masses, offsets = tree
+    packed, _, _, halves, origin, at_centre, still = room
+    box = np.empty((3, reach.size))
+    slack = 0.0
+    for k in range(reach.size):
+        box[0, k], box[1, k], at_centre[k][0] = centre[k], halves[k][0], centre[k]
+        slack += 1e-15 * (abs(centre[k]) + halves[k][0]) * reach[k]  # what rounding may do to an exponent
+    budget *= 2.0**-slack
+    direction = taken(at_centre, 0)
+    count = beam(box[0], starts, lows, highs, masses, spans)
+    log_sum = _log_sum(_peak(direction, keys, spans, count), direction, keys, carried, spans, count, ones, origin)
+    for k in range(reach.size):
+        box[2, k] = origin[k][0]
+    limit = log_sum + math.log2(budget) - 2.0
+    count, farthest = candidates(box[0], box[1], box[2], limit, starts, lows, highs, offsets, spans)
+    met = 0
+    for q in range(count):
+        met += spans[q, 1] - spans[q, 0]
+    top = log_sum
+    if farthest - log_sum > NARROW:
+        top = _peak(direction, keys, spans, count)
+    log_sum = _log_sum(top, direction, keys, carried, spans, count, ones, origin)
+    sides, here = taken(halves, 0), taken(origin, 0)
+    size = _thin(0.5 * budget, log_sum, direction, sides, here, keys, carried, spans, count, bins, packed, still)
+    return met, size, log_sum
+
+
+@njit(nogil=True, cache=True)
+def _product(left, right, target):
+    for p in range(target.size):
+        target[p] = left[p] * right[p]
+
+
+@njit(nogil=True, cache=True)
+def _weigh(wide, logs, plain, columns, size):
+    """Fill the columns 2^s_j and 2^s_j v_j; in a wide block s_j stays an exponent."""
+    if wide:
+        columns[0][:size] = logs[:size] > NOTHING
+    else:
+        start, one = spread((0.0,)), spread((1.0,))
+        for j in range(0, size, STEP):
+            stored(columns[:1], j, exp2(clamped(exponents(start, one, (logs,), j))))
+    for c in range(len(plain)):
+        _product(columns[0][:size], plain[c][:size], columns[1 + c][:size])
+
+
+@njit(nogil=True, cache=True)
+def _covariance(top, total, direction, keys, columns, mean, plain, size, cov):
+    """Fill one (c, c) matrix."""
+    found = _spreads(top, direction, keys, columns, mean, plain, size)
+    at = 0
+    for p in range(len(plain)):
+        for q in range(p + 1):
+            cov[p, q] = cov[q, p] = found[at] / total
+            at += 1
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def evaluate(first, last, width, directions, atoms, tree, budget, room, work, log_sums, means, covs, counts):
+    """Fill log sums (base 2), means and, unless `covs` is None, covariances for the blocks first <= block < last.
+
+    `counts` gets the numbers of atoms met and packed for each block.
+    """
+    offset = atoms[2]
+    packed, near, plain, halves, origin, _, _ = room
+    columns, steps, mean = work
+    dim, m = directions.shape
+    channels = len(columns) - 1
+    ones, units = np.ones(STEP), (np.ones(width),)
+    spans = np.empty((tree[0][1] + BEAM, 2), np.int64)
+    bins = np.empty(BINS, np.int64)
+    tops, sums = np.zeros(width), np.empty((channels + 1, width))
+    centre = np.empty(dim)
+    far = near + packed[:1]
+    for block in range(first, last):
+        begin = block * width
+        rows = min(m, begin + width) - begin
+        _box(directions, begin, begin + rows, centre, halves, steps)
+        met, size, log_sum = _from_tree(budget, centre, atoms, tree, spans, bins, ones, room)
+        counts[block, 0], counts[block, 1] = met, size
+        spans[0, 0], spans[0, 1] = 0, size
+        wide = _peak((-1.0, 1.0), packed[:2], spans, 1) > NARROW
+        _weigh(wide, packed[0], plain, columns, size)
+        tops[:rows] = 0.0
+        if wide:
+            _wide_sums(rows, steps + units, far, columns, spans, size, tops, sums)
+        else:
+            _block_sums(rows, steps, near, columns, size, sums)
+        for t in range(rows):
+            i = begin + t
+            log_sums[i] = log_sum + tops[t] + math.log2(sums[0, t])
+            for k in range(dim):
+                log_sums[i] += steps[k][t] * origin[k][0]
+            for c in range(channels):
+                mean[c][0] = sums[1 + c, t] / sums[0, t]
+                means[c, i] = mean[c][0] + origin[offset + c][0]
+            if covs is not None:
+                step, average = taken(steps, t), taken(mean, 0)
+                if wide:
+                    _covariance(tops[t], sums[0, t], step + ONE, far, columns, average, plain, size, covs[i])
+                else:
+                    _covariance(0.0, sums[0, t], step, near, columns, average, plain, size, covs[i])

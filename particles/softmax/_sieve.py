@@ -1,0 +1,86 @@
+"""Keeping some lanes: vector operations for loops that copy what passes a test, one piece after another.
+
+Tuples of packs are as in `_simd`: what belongs to one array or coordinate stands together, STRIDES packs of atoms.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from particles.softmax._simd import LANES, STRIDES, pack
+
+_BITS, _INT = ir.IntType(LANES), ir.IntType(64)
+_DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
+
+
+def _call(builder, name, result, arguments):
+    """Call an LLVM intrinsic by its full name."""
+    signature = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), arguments)
+
+
+def _starts(context, builder, kind, arrays):
+    make = context.make_array(kind.dtype)
+    return [make(context, builder, array).data for array in cgutils.unpack_tuple(builder, arrays)]
+
+
+def _pointer(builder, data, index):
+    return builder.bitcast(builder.gep(data, [index]), _DOUBLES.as_pointer())
+
+
+@intrinsic
+def apart(context, keys, origin, j):
+    """Return keys[k][j:] - origin[k], keys slowest, for STRIDES packs of atoms from j on."""
+
+    def emit(context, builder, signature, arguments):
+        origin = cgutils.unpack_tuple(builder, arguments[1])
+        packs = []
+        for data, away in zip(_starts(context, builder, signature.args[0], arguments[0]), origin, strict=True):
+            for u in range(STRIDES):
+                index = builder.add(arguments[2], ir.Constant(_INT, LANES * u))
+                loaded = builder.load(_pointer(builder, data, index))
+                loaded.align = 8
+                packs.append(builder.fsub(loaded, away))
+        return context.make_tuple(builder, signature.return_type, packs)
+
+    return types.UniTuple(pack, len(keys) * STRIDES)(keys, origin, types.intp), emit
+
+
+@intrinsic
+def reached(context, s, halves, distances):
+    """Return s[u] + sum_k halves[k] |distances[k, u]|."""
+
+    def emit(context, builder, signature, arguments):
+        s, halves, distances = (cgutils.unpack_tuple(builder, x) for x in arguments)
+        for k, half in enumerate(halves):
+            for u in range(len(s)):
+                size = _call(builder, f"llvm.fabs.v{LANES}f64", _DOUBLES, [distances[k * len(s) + u]])
+                s[u] = _call(builder, f"llvm.fmuladd.v{LANES}f64", _DOUBLES, [half, size, s[u]])
+        return context.make_tuple(builder, signature.return_type, s)
+
+    return s(s, halves, distances), emit
+
+
+@intrinsic
+def sifted(context, arrays, at, tests, cut, packs):
+    """Write to arrays[t][at:] the lanes of packs[t] whose test exceeds the cut; return where to go on.
+
+    Up to LANES entries behind the last are overwritten.
+    """
+
+    def emit(context, builder, signature, arguments):
+        arrays = _starts(context, builder, signature.args[0], arguments[0])
+        tests, cut, packs = (cgutils.unpack_tuple(builder, arguments[i]) for i in (2, 3, 4))
+        at = arguments[1]
+        for u, test in enumerate(tests):
+            mask = builder.fcmp_ordered(">", test, cut[0])
+            for t, array in enumerate(arrays):
+                operands = [packs[t * len(tests) + u], mask, ir.Constant(_DOUBLES, ir.Undefined)]
+                squeezed = _call(builder, f"llvm.experimental.vector.compress.v{LANES}f64", _DOUBLES, operands)
+                builder.store(squeezed, _pointer(builder, array, at)).align = 8
+            kept = _call(builder, f"llvm.ctpop.i{LANES}", _BITS, [builder.bitcast(mask, _BITS)])
+            at = builder.add(at, builder.zext(kept, _INT))
+        return at
+
+    return types.intp(arrays, types.intp, tests, cut, packs), emit
