@@ -7,14 +7,27 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meanfield.box import on_box
 from meanfield.grid import Grid
-from meanfield.uniform import Uniform
+from meanfield.uniform import _LANGEVIN_OVER_S, Uniform, langevin, log_sinhc
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical
-from particles.softmax.tensor import Tensor, tensor_axes
+from particles.softmax.lattice import Lattice
+from particles.softmax.products import add_odd_series
+from particles.softmax.tensor import Tensor, TensorAxes, arrangement
+
+
+def add_langevin(means: Array, a: Array, half: Array) -> None:
+    """Add h_k L(h_k a_k) to means (m, d): the tilted mean of the uniform law on a cell."""
+    largest = max(float(np.abs(a[:, k]).max(initial=0.0)) * half[k] for k in range(len(half)))
+    if not largest < 1:  # also when it is NaN
+        means += half * langevin(a * half)
+        return
+    terms = 1 + int(np.ceil(-19 / np.log(max(largest, 1e-12) / np.pi)))
+    add_odd_series(means, a, half, np.asarray(_LANGEVIN_OVER_S.coef[:terms], dtype=np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +96,15 @@ class Density:
 
     @cached_property
     def _tensor(self) -> Tensor:
+        """The same law, for directions on a tensor grid."""
         axes = [self.grid.axis_centres(k) for k in range(self.dim)]
-        return Tensor(axes, self.atoms.log_weights.reshape(self.grid.shape))
+        half = 0.5 * self.grid.widths
+
+        def cell(k: int, a: Array) -> tuple[Array, Array]:
+            return log_sinhc(half[k] * a), half[k] * langevin(half[k] * a)
+
+        with np.errstate(divide="ignore"):
+            return Tensor(axes, np.log(self.masses), cell)
 
     @property
     def mean(self) -> Array:
@@ -99,24 +119,44 @@ class Density:
     def cgf(self, a: Any) -> Array:
         """Lambda(a) for a of shape (m, d); shape (m,)."""
         a = checks.directions("a", a, self.dim)
-        return self._log_sum_and_mean(a)[0] + self._cell.cgf(a)
+        found = arrangement(a)
+        if isinstance(found, TensorAxes):
+            return self._tensor.log_sum_and_mean(found)[0]
+        return self._of_centres(a, found, with_logs=True)[0] + self._cell.cgf(a)
 
     def tilted_mean(self, a: Any) -> Array:
         """grad Lambda(a), shape (m, d)."""
         a = checks.directions("a", a, self.dim)
-        return self._log_sum_and_mean(a)[1] + self._cell.tilted_mean(a)
+        found = arrangement(a)
+        if isinstance(found, TensorAxes):
+            return self._tensor.mean(found)
+        means = self._of_centres(a, found, with_logs=False)[1]
+        add_langevin(means, a, 0.5 * self.grid.widths)
+        return means
 
     def tilted_cov(self, a: Any) -> Array:
         """hess Lambda(a), shape (m, d, d)."""
         a = checks.directions("a", a, self.dim)
         return self.atoms.tilted_cov(a) + self._cell.tilted_cov(a)
 
-    def _log_sum_and_mean(self, a: Array) -> tuple[Array, Array]:
-        """Of the centres: axis by axis where the directions form a tensor grid, else as scattered atoms."""
-        axes = tensor_axes(a)
-        if axes is not None:
-            return self._tensor.log_sum_and_mean(axes)
-        return self.atoms.cgf_and_mean(a)
+    def _of_centres(self, a: Array, lattice: Lattice | None, with_logs: bool) -> tuple[Array, Array]:
+        """Log sums, if they are wanted, and means of the centres: interpolated where quicker, else atom by atom."""
+        finite: NDArray[np.bool_] = np.ones(len(a), dtype=bool)
+        if not np.isfinite(a).all():
+            finite = np.asarray(np.isfinite(a).all(axis=1))
+        found = None if lattice is None else self._tensor.sheared(lattice, with_logs)
+        if found is None:
+            found = self._tensor.scattered(a if finite.all() else a[finite])
+        if found is None:
+            return self.atoms.cgf_and_mean(a)
+        logs, means, certified = found
+        if len(logs) < len(a) or not certified.all():
+            some = logs[certified], means[certified]
+            finite[finite] = certified
+            logs, means = np.empty(len(a)), np.empty(a.shape)
+            logs[finite], means[finite] = some
+            logs[~finite], means[~finite] = self.atoms.cgf_and_mean(a[~finite])
+        return logs, means
 
     def pdf(self, x: Any) -> Array:
         """Mass over volume of the cell that holds x, 0 outside the box; x (m, d), shape (m,)."""
