@@ -27,13 +27,13 @@ from meanfield.costs import gap_on_root, lengths, scaled_costs
 from meanfield.curve import Curve
 from meanfield.gaussian import Gaussian
 from meanfield.line_distance import distance, monotone
-from meanfield.memory import require
 from meanfield.push_forward import PushForward
 from meanfield.quantiles import quantile
 from meanfield.quantise import quantise
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical, Measure
+from particles.memory import require
 from particles.trajectory import Trajectory
 
 _EPS = float(np.finfo(float).eps)

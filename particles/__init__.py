@@ -11,6 +11,7 @@ from particles import tokens
 from particles.attention import Attention
 from particles.dynamics import Dynamics, Raw, Rescaled
 from particles.measure import Empirical, Measure
+from particles.replicas import Replicas
 from particles.solve import solve
 from particles.steppers import RK4, Adaptive, Euler, Stepper
 from particles.trajectory import Trajectory
@@ -26,6 +27,7 @@ __all__ = [
     "Euler",
     "Measure",
     "Raw",
+    "Replicas",
     "Rescaled",
     "Stepper",
     "Trajectory",

@@ -14,6 +14,7 @@ import numpy as np
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical, Measure
+from particles.replicas import Replicas
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,16 +81,20 @@ class Attention:
         """sum_h V_h, shape (d, d); V itself with one head."""
         return checks.frozen(self.V.reshape(-1, self.dim, self.dim).sum(axis=0))
 
-    def field(self, mu: Measure, x: Any) -> Array:
+    def field(self, mu: Measure | Replicas, x: Any) -> Array:
         """X[mu](x) = sum_h V_h grad Lambda_mu(B_h^T x) (6.2) at x of shape (m, d); shape (m, d).
+
+        With R replicas in the place of mu, x is of shape (R, m, d) and so is the field.
 
         Raises
         ------
         ValueError
             If x or mu does not have this attention's dimension.
         """
-        x = self._targets(mu, x)
-        return self._sum([mu.tilted_mean(x @ B) @ V.T for B, V in self.heads])
+        targets = self._targets(mu, x)
+        if isinstance(mu, Empirical) and x is mu.points:
+            return self._sum([mu.own_tilted_mean(B) @ V.T for B, V in self.heads])
+        return self._sum([mu.tilted_mean(targets @ B) @ V.T for B, V in self.heads])
 
     def jacobian(self, mu: Measure, x: Any) -> Array:
         """DX[mu](x) = sum_h V_h hess Lambda_mu(B_h^T x) B_h^T at x of shape (m, d); shape (m, d, d)."""
@@ -107,10 +112,10 @@ class Attention:
             *self.B.shape[:-2], len(x), len(x)
         )
 
-    def _targets(self, mu: Measure, x: Any) -> Array:
+    def _targets(self, mu: Measure | Replicas, x: Any) -> Array:
         if mu.dim != self.dim:
             raise ValueError(f"`mu` must live in dimension {self.dim}; got dimension {mu.dim}.")
-        return checks.directions("x", x, self.dim)
+        return checks.directions("x", x, self.dim, len(mu) if isinstance(mu, Replicas) else None)
 
     @staticmethod
     def _sum(terms: list[Array]) -> Array:

@@ -140,19 +140,21 @@ def frozen(array: Array) -> Array:
     return array
 
 
-def directions(name: str, value: Any, dim: int) -> Array:
-    """Return targets or directions as an (m, d) array; its entries may be NaN, which stay NaN.
+def directions(name: str, value: Any, dim: int, replicas: int | None = None) -> Array:
+    """Return targets or directions as an (m, d) or (R, m, d) array; its entries may be NaN, which stay NaN.
 
     Raises
     ------
     ValueError
-        If the shape is not (m, dim) or the entries are not real.
+        If the shape is not (m, dim), or (replicas, m, dim), or the entries are not real.
     """
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
         raise ValueError(f"`{name}` must hold real numbers; got dtype {array.dtype}.")
-    if array.ndim != 2 or array.shape[1] != dim:
+    if replicas is None and (array.ndim != 2 or array.shape[1] != dim):
         raise ValueError(f"`{name}` must have shape (m, {dim}); got {array.shape}.")
+    if replicas is not None and (array.ndim != 3 or array.shape[::2] != (replicas, dim)):
+        raise ValueError(f"`{name}` must have shape ({replicas}, m, {dim}); got {array.shape}.")
     return array.astype(np.float64, copy=False)
 
 

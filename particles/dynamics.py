@@ -18,6 +18,7 @@ from particles import checks
 from particles.attention import Attention
 from particles.checks import Array
 from particles.measure import Measure
+from particles.replicas import Replicas
 
 _STEP_ROUNDING = 1e-9  # of a step: a depth this close to a whole number of steps is one
 
@@ -35,8 +36,8 @@ class Dynamics(Protocol):
         """The step a discrete law prescribes; None for a differential equation."""
         ...
 
-    def velocity(self, t: float, x: Any, mu: Measure) -> Array:
-        """Velocity at depth t of points x (m, d) in the field of mu; shape (m, d)."""
+    def velocity(self, t: float, x: Any, mu: Measure | Replicas) -> Array:
+        """Velocity at depth t of points x (m, d) in the field of mu; shape (m, d). With R replicas, (R, m, d)."""
         ...
 
     def jacobian(self, t: float, x: Any, mu: Measure) -> Array:
@@ -80,7 +81,7 @@ class Raw:
         """None: the law is a differential equation."""
         return None
 
-    def velocity(self, t: float, x: Any, mu: Measure) -> Array:
+    def velocity(self, t: float, x: Any, mu: Measure | Replicas) -> Array:
         """X[mu](x), shape (m, d)."""
         return self.attention.field(mu, x)
 
@@ -167,7 +168,7 @@ class Rescaled:
         """The attention of the rescaled law at depth t: Q F, K F, and V_h(t), or R^{-1} V_h(t) if discrete."""
         return _seen(self.attention, self.dt, float(t))
 
-    def velocity(self, t: float, z: Any, nu: Measure) -> Array:
+    def velocity(self, t: float, z: Any, nu: Measure | Replicas) -> Array:
         """sum_h V_h(t) (grad Lambda_nu(B_h(t)^T z) - z), shape (m, d)."""
         seen = self.attention_at(t)
         return seen.field(nu, z) - np.asarray(z) @ seen.U.T

@@ -48,17 +48,22 @@ def non_commuting(heads: int | None = None) -> Attention:
 # ------------------------------------------------------------------------------- the obvious formulas, in numpy
 
 
-def softmax_by_hand(points: Array, weights: Array, a: Array) -> tuple[Array, Array, Array]:
-    """Lambda, its gradient and Hessian by the definition, in extended precision where the machine has it."""
-    y, w, a = (np.asarray(v, dtype=np.longdouble) for v in (points, weights, a))
-    y, w = y[w > 0], w[w > 0]
+def softmax_by_hand(points: Array, weights: Array, a: Array, values: Array | None = None) -> tuple[Array, Array, Array]:
+    """Lambda, its gradient and Hessian by the definition, in extended precision where the machine has it.
+
+    With values of their own, their tilted mean and covariance.
+    """
+    y, w, a, v = (
+        np.asarray(x, dtype=np.longdouble) for x in (points, weights, a, points if values is None else values)
+    )
+    y, w, v = y[w > 0], w[w > 0], v[w > 0]
     exponents = np.einsum("ik,jk->ij", a, y) + np.log(w)
     top = exponents.max(axis=1, keepdims=True)
     powers = np.exp(exponents - top)
     total = powers.sum(axis=1, keepdims=True)
     P = powers / total
-    mean = np.einsum("ij,jk->ik", P, y)
-    gaps = y[None, :, :] - mean[:, None, :]
+    mean = np.einsum("ij,jk->ik", P, v)
+    gaps = v[None, :, :] - mean[:, None, :]
     cov = np.einsum("ij,ijk,ijl->ikl", P, gaps, gaps)
     return tuple(v.astype(float) for v in ((top + np.log(total))[:, 0], mean, cov))  # type: ignore[return-value]
 
