@@ -3,37 +3,12 @@
 Each function takes a tuple of packs (see `_simd`), or a tuple of offsets into a flat array, one for each pack.
 """
 
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from particles.softmax._simd import LANES, pack
-
-_DOUBLE = ir.DoubleType()
-_DOUBLES = ir.VectorType(_DOUBLE, LANES)
-
-
-def _fma(builder, x, y, z):
-    signature = ir.FunctionType(_DOUBLES, [_DOUBLES] * 3)
-    function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.fmuladd.v{LANES}f64")
-    return builder.call(function, [x, y, z])
-
-
-def _spread(builder, scalar):
-    nothing = ir.Constant(_DOUBLES, ir.Undefined)
-    first = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
-
-
-def _data(context, builder, array_type, array):
-    return context.make_array(array_type)(context, builder, array).data
-
-
-def _load(builder, data, index):
-    loaded = builder.load(builder.bitcast(builder.gep(data, [index]), _DOUBLES.as_pointer()))
-    loaded.align = 8
-    return loaded
+from particles.softmax import _registers as reg
+from particles.softmax._registers import pack
 
 
 @intrinsic
@@ -41,8 +16,8 @@ def load(context, array, offsets):
     """Return the packs array[offset : offset + LANES]."""
 
     def emit(context, builder, signature, arguments):
-        data = _data(context, builder, signature.args[0], arguments[0])
-        packs = [_load(builder, data, offset) for offset in cgutils.unpack_tuple(builder, arguments[1])]
+        data = reg.data(context, builder, signature.args[0], arguments[0])
+        packs = [reg.load(builder, data, offset) for offset in cgutils.unpack_tuple(builder, arguments[1])]
         return context.make_tuple(builder, signature.return_type, packs)
 
     return types.UniTuple(pack, len(offsets))(array, offsets), emit
@@ -53,10 +28,10 @@ def store(context, array, offsets, packs):
     """Write array[offset : offset + LANES] = pack."""
 
     def emit(context, builder, signature, arguments):
-        data = _data(context, builder, signature.args[0], arguments[0])
+        data = reg.data(context, builder, signature.args[0], arguments[0])
         offsets, packs = (cgutils.unpack_tuple(builder, x) for x in arguments[1:])
         for offset, value in zip(offsets, packs, strict=True):
-            written = builder.store(value, builder.bitcast(builder.gep(data, [offset]), _DOUBLES.as_pointer()))
+            written = builder.store(value, reg.pointer(builder, data, offset))
             written.align = 8
         return context.get_dummy_value()
 
@@ -68,7 +43,7 @@ def constant(context, value, like):
     """Return packs filled with a scalar, as many as `like` has entries."""
 
     def emit(context, builder, signature, arguments):
-        one = _spread(builder, arguments[0])
+        one = reg.splat(builder, arguments[0])
         return context.make_tuple(builder, signature.return_type, [one] * len(like))
 
     return types.UniTuple(pack, len(like))(types.float64, like), emit
@@ -80,7 +55,7 @@ def fma(context, x, y, z):
 
     def emit(context, builder, signature, arguments):
         parts = [cgutils.unpack_tuple(builder, argument) for argument in arguments]
-        packs = [_fma(builder, *items) for items in zip(*parts, strict=True)]
+        packs = [reg.fma(builder, *items) for items in zip(*parts, strict=True)]
         return context.make_tuple(builder, signature.return_type, packs)
 
     return x(x, y, z), emit
@@ -103,13 +78,13 @@ def outer(context, sums, left, rows, right, columns):
 
     def emit(context, builder, signature, arguments):
         sums, rows, columns = (cgutils.unpack_tuple(builder, arguments[k]) for k in (0, 2, 4))
-        left = _data(context, builder, signature.args[1], arguments[1])
-        right = _data(context, builder, signature.args[3], arguments[3])
-        packs = [_load(builder, right, column) for column in columns]
+        left = reg.data(context, builder, signature.args[1], arguments[1])
+        right = reg.data(context, builder, signature.args[3], arguments[3])
+        packs = [reg.load(builder, right, column) for column in columns]
         for i, row in enumerate(rows):
-            scalar = _spread(builder, builder.load(builder.gep(left, [row])))
+            scalar = reg.splat(builder, builder.load(builder.gep(left, [row])))
             for j, item in enumerate(packs):
-                sums[i * len(packs) + j] = _fma(builder, scalar, item, sums[i * len(packs) + j])
+                sums[i * len(packs) + j] = reg.fma(builder, scalar, item, sums[i * len(packs) + j])
         return context.make_tuple(builder, signature.return_type, sums)
 
     return sums(sums, left, rows, right, columns), emit

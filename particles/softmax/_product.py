@@ -6,50 +6,23 @@ are handed out by the caller, and each entry of C is summed in the order of the 
 
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from particles.softmax._simd import LANES, WIDE
+from particles.softmax import _registers as reg
+from particles.softmax._registers import LANES, WIDE
 
 ROWS = 8 if WIDE else 4
 PACKS = 3  # with ROWS * PACKS running sums the registers still hold a row of B
 TILE = PACKS * LANES
 DEPTH = 128  # inner indices at a time: their share of B stays in the first cache
 
-_BOOL, _INT, _INT32 = ir.IntType(1), ir.IntType(64), ir.IntType(32)
-_DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
-_ZERO = ir.Constant(_DOUBLES, [0.0] * LANES)
-
-
-def data(context, builder, array_type, array):
-    """Return where an array's entries are."""
-    return context.make_array(array_type)(context, builder, array).data
-
-
-def pack_at(builder, data, offset, u):
-    """Return the address of pack u after an offset."""
-    at = builder.add(offset, ir.Constant(_INT, u * LANES))
-    return builder.bitcast(builder.gep(data, [at]), _DOUBLES.as_pointer())
-
-
-def load(builder, data, offset, u):
-    """Return pack u after an offset."""
-    loaded = builder.load(pack_at(builder, data, offset, u))
-    loaded.align = 8
-    return loaded
-
-
-def spread(builder, scalar):
-    """Return a pack with the scalar in every lane."""
-    nothing = ir.Constant(_DOUBLES, ir.Undefined)
-    first = builder.insert_element(nothing, scalar, ir.Constant(_INT32, 0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES))
+_ZERO = reg.constant(0.0)
 
 
 def _row_offsets(builder, start, stride, count):
     """Return start + r stride for r < ROWS, with r held below count: the last row is done again, to no harm."""
-    last = builder.sub(count, ir.Constant(_INT, 1))
-    rows = [ir.Constant(_INT, r) for r in range(ROWS)]
+    last = builder.sub(count, ir.Constant(reg.INT, 1))
+    rows = [ir.Constant(reg.INT, r) for r in range(ROWS)]
     held = [builder.select(builder.icmp_signed("<", r, last), r, last) for r in rows]
     return [builder.add(start, builder.mul(r, stride)) for r in held]
 
@@ -66,24 +39,25 @@ def _tile(context, width, fresh, A, a, a_stride, B, b, b_stride, C, c, c_stride,
 
     def emit(context, builder, signature, arguments):
         _, fresh, _, a, a_stride, _, b, b_stride, _, c, c_stride, count, depth = arguments
-        A, B, C = (data(context, builder, signature.args[i], arguments[i]) for i in (2, 5, 8))
-        fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_DOUBLES, [_DOUBLES] * 3), f"llvm.fmuladd.v{LANES}f64"
-        )
+        A, B, C = (reg.data(context, builder, signature.args[i], arguments[i]) for i in (2, 5, 8))
         left, out = (_row_offsets(builder, *x, count) for x in ((a, a_stride), (c, c_stride)))
-        before = [builder.select(fresh, _ZERO, load(builder, C, row, u)) for row in out for u in range(packs)]
+        before = [
+            builder.select(fresh, _ZERO, reg.load(builder, C, reg.later(builder, row, u)))
+            for row in out
+            for u in range(packs)
+        ]
         entry, loop, done = builder.block, builder.append_basic_block("inner"), builder.append_basic_block("done")
         builder.branch(loop)
         builder.position_at_end(loop)
-        k, at = builder.phi(_INT), builder.phi(_INT)
-        sums = [builder.phi(_DOUBLES) for _ in before]
-        row = [load(builder, B, at, u) for u in range(packs)]
+        k, at = builder.phi(reg.INT), builder.phi(reg.INT)
+        sums = [builder.phi(reg.DOUBLES) for _ in before]
+        row = [reg.load(builder, B, reg.later(builder, at, u)) for u in range(packs)]
         after = []
         for r, offset in enumerate(left):
-            factor = spread(builder, builder.load(builder.gep(A, [builder.add(offset, k)])))
-            after += [builder.call(fma, [factor, row[u], sums[r * packs + u]]) for u in range(packs)]
-        next_k, next_at = builder.add(k, ir.Constant(_INT, 1)), builder.add(at, b_stride)
-        changing = zip([k, at, *sums], [ir.Constant(_INT, 0), b, *before], [next_k, next_at, *after], strict=True)
+            factor = reg.splat(builder, builder.load(builder.gep(A, [builder.add(offset, k)])))
+            after += [reg.fma(builder, factor, row[u], sums[r * packs + u]) for u in range(packs)]
+        next_k, next_at = builder.add(k, ir.Constant(reg.INT, 1)), builder.add(at, b_stride)
+        changing = zip([k, at, *sums], [ir.Constant(reg.INT, 0), b, *before], [next_k, next_at, *after], strict=True)
         for phi, first, later in changing:
             phi.add_incoming(first, entry)
             phi.add_incoming(later, loop)
@@ -91,7 +65,7 @@ def _tile(context, width, fresh, A, a, a_stride, B, b, b_stride, C, c, c_stride,
         builder.position_at_end(done)
         for r, offset in enumerate(out):
             for u in range(packs):
-                builder.store(after[r * packs + u], pack_at(builder, C, offset, u)).align = 8
+                builder.store(after[r * packs + u], reg.pointer(builder, C, reg.later(builder, offset, u))).align = 8
         return context.get_dummy_value()
 
     index = types.intp

@@ -5,11 +5,10 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from particles.softmax._product import data, load, pack_at, spread
-from particles.softmax._simd import LANES, pack
+from particles.softmax import _registers as reg
+from particles.softmax._registers import LANES, pack
 
-_DOUBLE, _INT32 = ir.DoubleType(), ir.IntType(32)
-_DOUBLES = ir.VectorType(_DOUBLE, LANES)
+_INT32 = ir.IntType(32)
 
 
 def _interleaved(builder, packs):
@@ -37,17 +36,17 @@ def _pack_of_means(context, sums, at, channel, offsets, last, q, means, out):
 
     def emit(context, builder, signature, arguments):
         _, at, channel, offsets, _, q, _, out = arguments
-        sums, last, means = (data(context, builder, signature.args[i], arguments[i]) for i in (0, 4, 6))
-        added = [spread(builder, x) for x in cgutils.unpack_tuple(builder, offsets)] + [load(builder, last, q, 0)]
+        sums, last, means = (reg.data(context, builder, signature.args[i], arguments[i]) for i in (0, 4, 6))
+        added = [reg.splat(builder, x) for x in cgutils.unpack_tuple(builder, offsets)] + [reg.load(builder, last, q)]
         d = len(added)
-        total = load(builder, sums, at, 0)
-        inverse = builder.fdiv(ir.Constant(_DOUBLES, [1.0] * LANES), total)
+        total = reg.load(builder, sums, at)
+        inverse = builder.fdiv(reg.constant(1.0), total)
         coordinates = []
         for k, offset in enumerate(added):
-            there = builder.add(at, builder.mul(channel, ir.Constant(ir.IntType(64), d - k)))
-            coordinates.append(builder.fadd(offset, builder.fmul(load(builder, sums, there, 0), inverse)))
+            there = builder.add(at, builder.mul(channel, ir.Constant(reg.INT, d - k)))
+            coordinates.append(builder.fadd(offset, builder.fmul(reg.load(builder, sums, there), inverse)))
         for u, part in enumerate(_interleaved(builder, coordinates)):
-            builder.store(part, pack_at(builder, means, out, u)).align = 8
+            builder.store(part, reg.pointer(builder, means, reg.later(builder, out, u))).align = 8
         return total
 
     index = types.intp
@@ -63,8 +62,8 @@ def _least(context, least, total):
             form = ir.FunctionType(result, [x.type for x in operands])
             return builder.call(cgutils.get_or_insert_function(builder.module, form, name), operands)
 
-        lowest = call(f"llvm.vector.reduce.fminimum.v{LANES}f64", _DOUBLE, arguments[1])
-        return call("llvm.minimum.f64", _DOUBLE, arguments[0], lowest)
+        lowest = call(f"llvm.vector.reduce.fminimum.v{LANES}f64", reg.DOUBLE, arguments[1])
+        return call("llvm.minimum.f64", reg.DOUBLE, arguments[0], lowest)
 
     return types.float64(types.float64, pack), emit
 
@@ -75,7 +74,7 @@ def front(context, offsets, i, line):
 
     def emit(context, builder, signature, arguments):
         arrays = cgutils.unpack_tuple(builder, arguments[0])
-        starts = [data(context, builder, signature.args[0].dtype, array) for array in arrays[:-1]]
+        starts = [reg.data(context, builder, signature.args[0].dtype, array) for array in arrays[:-1]]
         scalars = [builder.load(builder.gep(x, [at])) for x, at in zip(starts, arguments[1:], strict=False)]
         return context.make_tuple(builder, signature.return_type, scalars)
 

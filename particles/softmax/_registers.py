@@ -69,6 +69,16 @@ def rows(context, builder, kind, value, count):
     return [builder.gep(table.data, [builder.mul(stride, ir.Constant(INT, r))]) for r in range(count)]
 
 
+def data(context, builder, kind, array):
+    """Return where the entries of an array start."""
+    return context.make_array(kind)(context, builder, array).data
+
+
+def later(builder, index, u):
+    """Return the index u packs further on."""
+    return builder.add(index, ir.Constant(INT, u * LANES))
+
+
 def pointer(builder, row, index):
     return builder.bitcast(builder.gep(row, [index]), DOUBLES.as_pointer())
 

@@ -8,25 +8,16 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from particles.softmax._simd import LANES, STRIDES, pack
+from particles.softmax import _registers as reg
+from particles.softmax._registers import LANES, pack
+from particles.softmax._simd import STRIDES
 
-_BITS, _INT = ir.IntType(LANES), ir.IntType(64)
-_DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
-
-
-def _call(builder, name, result, arguments):
-    """Call an LLVM intrinsic by its full name."""
-    signature = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), arguments)
+_BITS = ir.IntType(LANES)
 
 
 def _starts(context, builder, kind, arrays):
     make = context.make_array(kind.dtype)
     return [make(context, builder, array).data for array in cgutils.unpack_tuple(builder, arrays)]
-
-
-def _pointer(builder, data, index):
-    return builder.bitcast(builder.gep(data, [index]), _DOUBLES.as_pointer())
 
 
 @intrinsic
@@ -38,10 +29,8 @@ def apart(context, keys, origin, j):
         packs = []
         for data, away in zip(_starts(context, builder, signature.args[0], arguments[0]), origin, strict=True):
             for u in range(STRIDES):
-                index = builder.add(arguments[2], ir.Constant(_INT, LANES * u))
-                loaded = builder.load(_pointer(builder, data, index))
-                loaded.align = 8
-                packs.append(builder.fsub(loaded, away))
+                index = builder.add(arguments[2], ir.Constant(reg.INT, LANES * u))
+                packs.append(builder.fsub(reg.load(builder, data, index), away))
         return context.make_tuple(builder, signature.return_type, packs)
 
     return types.UniTuple(pack, len(keys) * STRIDES)(keys, origin, types.intp), emit
@@ -55,8 +44,8 @@ def reached(context, s, halves, distances):
         s, halves, distances = (cgutils.unpack_tuple(builder, x) for x in arguments)
         for k, half in enumerate(halves):
             for u in range(len(s)):
-                size = _call(builder, f"llvm.fabs.v{LANES}f64", _DOUBLES, [distances[k * len(s) + u]])
-                s[u] = _call(builder, f"llvm.fmuladd.v{LANES}f64", _DOUBLES, [half, size, s[u]])
+                size = reg.call(builder, f"llvm.fabs.v{LANES}f64", reg.DOUBLES, [distances[k * len(s) + u]])
+                s[u] = reg.fma(builder, half, size, s[u])
         return context.make_tuple(builder, signature.return_type, s)
 
     return s(s, halves, distances), emit
@@ -76,11 +65,11 @@ def sifted(context, arrays, at, tests, cut, packs):
         for u, test in enumerate(tests):
             mask = builder.fcmp_ordered(">", test, cut[0])
             for t, array in enumerate(arrays):
-                operands = [packs[t * len(tests) + u], mask, ir.Constant(_DOUBLES, ir.Undefined)]
-                squeezed = _call(builder, f"llvm.experimental.vector.compress.v{LANES}f64", _DOUBLES, operands)
-                builder.store(squeezed, _pointer(builder, array, at)).align = 8
-            kept = _call(builder, f"llvm.ctpop.i{LANES}", _BITS, [builder.bitcast(mask, _BITS)])
-            at = builder.add(at, builder.zext(kept, _INT))
+                operands = [packs[t * len(tests) + u], mask, ir.Constant(reg.DOUBLES, ir.Undefined)]
+                squeezed = reg.call(builder, f"llvm.experimental.vector.compress.v{LANES}f64", reg.DOUBLES, operands)
+                builder.store(squeezed, reg.pointer(builder, array, at)).align = 8
+            kept = reg.call(builder, f"llvm.ctpop.i{LANES}", _BITS, [builder.bitcast(mask, _BITS)])
+            at = builder.add(at, builder.zext(kept, reg.INT))
         return at
 
     return types.intp(arrays, types.intp, tests, cut, packs), emit
