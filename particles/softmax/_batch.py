@@ -17,11 +17,11 @@ def log_sums_and_means(first, last, points, weights, log_weight, a, scale, width
     _, n, d = points.shape
     m = a.shape[1]
     padded = -(-n // PADDING[0]) * PADDING[0]
-    keys, columns, values = np.empty((d, padded)), np.empty((1 + d, padded)), np.empty((d, padded))
+    keys, columns = np.empty((d, padded)), np.empty((1 + d, padded))
     centres, halves = np.empty((2, d)), np.empty((2, d))
     directions, shifts, sums = np.empty((d, m)), np.empty(m), np.empty((1 + d, m))
     for r in range(first, last):
-        lay_out(points[r], points[r], weights, centres, halves, keys, columns, values)
+        lay_out(points[r], points[r], weights, centres, halves, keys, columns, keys)
         for k in range(d):
             for i in range(m):
                 directions[k, i] = scale * a[r, i, k]

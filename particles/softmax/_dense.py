@@ -45,7 +45,7 @@ LOST = 2.0**-900  # a sum below this may have lost terms that matter
 
 
 @njit(nogil=True, cache=True)
-def _sums(starts, directions, keys, columns, width, first, last):
+def plain_sums(starts, directions, keys, columns, width, first, last):
     """Return sum_j 2^(start + s_j) columns[c, j] over first <= j < last, target after target; no exponent past 1020."""
     starts, directions = spread(starts), spread(directions)
     sums = zeros(starts, width)
@@ -55,8 +55,8 @@ def _sums(starts, directions, keys, columns, width, first, last):
 
 
 @njit(nogil=True, cache=True)
-def _clamped_sums(starts, directions, keys, columns, width, first, last):
-    """Do `_sums` where exponents may lie far below zero."""
+def clamped_sums(starts, directions, keys, columns, width, first, last):
+    """Do `plain_sums` where exponents may lie far below zero."""
     starts, directions = spread(starts), spread(directions)
     sums = zeros(starts, width)
     for j in range(first, last, STEP):
@@ -91,9 +91,9 @@ def _add_sums(i, last, directions, halves, shifts, keys, columns, width, start, 
     starts = (-shifts[i], -shifts[partner])
     both = column(directions, i, halves) + column(directions, partner, halves)
     if shifts[i] == 0.0 and shifts[partner] == 0.0:
-        found = _sums(starts, both, keys, columns, width, start, end)
+        found = plain_sums(starts, both, keys, columns, width, start, end)
     else:
-        found = _clamped_sums(starts, both, keys, columns, width, start, end)
+        found = clamped_sums(starts, both, keys, columns, width, start, end)
     for c in range(len(width)):
         sums[c, i] += found[c]
         if partner > i:
@@ -115,14 +115,26 @@ def _redo(i, directions, halves, keys, columns, width, shifts, sums):
 
 
 @njit(nogil=True, cache=True)
-def weighted_sums(first, last, directions, halves, keys, columns, width, shifts, sums):
-    """Fill sums[c, i] = sum_j 2^(s_ij - shifts[i]) columns[c, j] and shifts[i], for first <= i < last."""
-    n = keys.shape[1]
+def first_shifts(first, last, directions, halves, shifts):
+    """Fill the shifts that the bound on a row's exponents asks for."""
     for i in range(first, last):
         bound = 0.0
         for k in range(len(halves)):
             bound += abs(directions[k, i]) * halves[k]
         shifts[i] = 0.0 if bound <= SAFE else bound - ROOM
+
+
+@njit(nogil=True, cache=True)
+def poor(total, shift):
+    """Return whether a row must be done again from its exact maximum."""
+    return total < LOST or shift > LARGE
+
+
+@njit(nogil=True, cache=True)
+def weighted_sums(first, last, directions, halves, keys, columns, width, shifts, sums):
+    """Fill sums[c, i] = sum_j 2^(s_ij - shifts[i]) columns[c, j] and shifts[i], for first <= i < last."""
+    n = keys.shape[1]
+    first_shifts(first, last, directions, halves, shifts)
     for c in range(len(width)):
         for i in range(first, last):
             sums[c, i] = 0.0
@@ -133,7 +145,7 @@ def weighted_sums(first, last, directions, halves, keys, columns, width, shifts,
             for i in range(tile, tile_end, 2):
                 _add_sums(i, tile_end, directions, halves, shifts, keys, columns, width, start, end, sums)
     for i in range(first, last):
-        if sums[0, i] < LOST or shifts[i] > LARGE:
+        if poor(sums[0, i], shifts[i]):
             _redo(i, directions, halves, keys, columns, width, shifts, sums)
 
 

@@ -120,31 +120,19 @@ def _add_batch(count, front, deepest, back, padded, pairs, limits, left, sums, t
                 r += LANES
 
 
+@njit(nogil=True, cache=True)
+def _eight(start, step):
+    """Return eight offsets, one for each of WIDTH rows."""
+    two, four = start + 2 * step, start + 4 * step
+    return start, start + step, two, two + step, four, four + step, four + 2 * step, four + 3 * step
+
+
 @njit(fastmath=EXACT, nogil=True, cache=True)
 def _one(left, back, padded, r, count, sums, row):
-    places = (
-        row,
-        row + padded,
-        row + 2 * padded,
-        row + 3 * padded,
-        row + 4 * padded,
-        row + 5 * padded,
-        row + 6 * padded,
-        row + 7 * padded,
-    )
+    places = _eight(row, padded)
     total = load(sums, places)
     for i in range(count):
-        who = (
-            i,
-            i + BATCH,
-            i + 2 * BATCH,
-            i + 3 * BATCH,
-            i + 4 * BATCH,
-            i + 5 * BATCH,
-            i + 6 * BATCH,
-            i + 7 * BATCH,
-        )
-        total = outer(total, left, who, back, (i * padded + r,))
+        total = outer(total, left, _eight(i, BATCH), back, (i * padded + r,))
     store(sums, places, total)
 
 
@@ -171,17 +159,7 @@ def _two(left, back, padded, r, count, sums, row):
     )
     total = load(sums, places)
     for i in range(count):
-        who = (
-            i,
-            i + BATCH,
-            i + 2 * BATCH,
-            i + 3 * BATCH,
-            i + 4 * BATCH,
-            i + 5 * BATCH,
-            i + 6 * BATCH,
-            i + 7 * BATCH,
-        )
-        total = outer(total, left, who, back, (i * padded + r, i * padded + r + half))
+        total = outer(total, left, _eight(i, BATCH), back, (i * padded + r, i * padded + r + half))
     store(sums, places, total)
 
 

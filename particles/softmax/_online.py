@@ -47,7 +47,7 @@ def _powers(exponents, top):
 
 
 @njit(fastmath=REDUCE, nogil=True, cache=True)
-def _dot(left, right):
+def dot(left, right):
     total = 0.0
     for j in range(left.size):
         total += left[j] * right[j]
@@ -77,7 +77,7 @@ def log_sums_and_means(first, last, directions, keys, log_weights, values, log_s
                 top = peak
             total += _powers(exponents, top)
             for c in range(values.shape[0]):
-                means[c, i] += _dot(exponents, values[c, start : start + exponents.size])
+                means[c, i] += dot(exponents, values[c, start : start + exponents.size])
         log_sums[i] = top + math.log2(total)
         for c in range(values.shape[0]):
             means[c, i] /= total

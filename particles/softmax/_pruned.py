@@ -17,6 +17,7 @@ import math
 import numpy as np
 from numba import njit
 
+from particles.softmax._dense import clamped_sums, plain_sums
 from particles.softmax._sieve import apart, reached, sifted
 from particles.softmax._simd import (
     STEP,
@@ -111,33 +112,6 @@ def _cut(bounds, start, budget, bins):
 
 
 @njit(nogil=True, cache=True)
-def _row_sums(direction, keys, columns, first, last):
-    starts, direction = spread((0.0,)), spread(direction)
-    sums = zeros(starts, columns)
-    for j in range(first, last, STEP):
-        sums = gathered(sums, exp2(exponents(starts, direction, keys, j)), columns, j)
-    return totals(sums)
-
-
-@njit(nogil=True, cache=True)
-def _pair_sums(directions, keys, columns, first, last):
-    starts, directions = spread((0.0, 0.0)), spread(directions)
-    sums = zeros(starts, columns)
-    for j in range(first, last, STEP):
-        sums = gathered(sums, exp2(exponents(starts, directions, keys, j)), columns, j)
-    return totals(sums)
-
-
-@njit(nogil=True, cache=True)
-def _shifted_sums(top, direction, keys, columns, first, last):
-    starts, direction = spread((-top,)), spread(direction)
-    sums = zeros(starts, columns)
-    for j in range(first, last, STEP):
-        sums = gathered(sums, exp2(clamped(exponents(starts, direction, keys, j))), columns, j)
-    return totals(sums)
-
-
-@njit(nogil=True, cache=True)
 def _spreads(top, direction, keys, columns, mean, values, size):
     """Return sum_j 2^(s_j - top) w_j (v_jp - mean_p) (v_jq - mean_q), q <= p."""
     starts, direction, means = spread((-top,)), spread(direction), spread(mean)
@@ -156,12 +130,13 @@ def _block_sums(rows, steps, keys, columns, size, sums):
     for first in range(0, size, TILE):
         last = min(size, first + TILE)
         for t in range(0, rows - 1, 2):
-            found = _pair_sums(taken(steps, t) + taken(steps, t + 1), keys, columns, first, last)
+            both = taken(steps, t) + taken(steps, t + 1)
+            found = plain_sums((0.0, 0.0), both, keys, columns, columns, first, last)
             for c in range(width):
                 sums[c, t] += found[c]
                 sums[c, t + 1] += found[width + c]
         if rows % 2:
-            single = _row_sums(taken(steps, rows - 1), keys, columns, first, last)
+            single = plain_sums((0.0,), taken(steps, rows - 1), keys, columns, columns, first, last)
             for c in range(width):
                 sums[c, rows - 1] += single[c]
 
@@ -172,7 +147,7 @@ def _wide_sums(rows, steps, keys, columns, spans, size, tops, sums):
     spans[0, 0], spans[0, 1] = 0, size
     for t in range(rows):
         tops[t] = _peak(taken(steps, t), keys, spans, 1)
-        found = _shifted_sums(tops[t], taken(steps, t), keys, columns, 0, size)
+        found = clamped_sums((-tops[t],), taken(steps, t), keys, columns, columns, 0, size)
         for c in range(len(columns)):
             sums[c, t] = found[c]
 

@@ -59,19 +59,18 @@ def splat(builder, scalar):
     return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
 
 
-def rows(context, builder, kind, value, count):
-    """Return where the first `count` rows of a table start: of an array (rows, n), or of a tuple of arrays (n,)."""
-    if isinstance(kind, types.BaseTuple):
-        make = context.make_array(kind.dtype)
-        return [make(context, builder, array).data for array in cgutils.unpack_tuple(builder, value)]
-    table = context.make_array(kind)(context, builder, value)
-    stride = builder.sdiv(cgutils.unpack_tuple(builder, table.strides)[0], ir.Constant(INT, 8))
-    return [builder.gep(table.data, [builder.mul(stride, ir.Constant(INT, r))]) for r in range(count)]
-
-
 def data(context, builder, kind, array):
     """Return where the entries of an array start."""
     return context.make_array(kind)(context, builder, array).data
+
+
+def rows(context, builder, kind, value, count):
+    """Return where the first `count` rows of a table start: of an array (rows, n), or of a tuple of arrays (n,)."""
+    if isinstance(kind, types.BaseTuple):
+        return [data(context, builder, kind.dtype, array) for array in cgutils.unpack_tuple(builder, value)]
+    table = context.make_array(kind)(context, builder, value)
+    stride = builder.sdiv(cgutils.unpack_tuple(builder, table.strides)[0], ir.Constant(INT, 8))
+    return [builder.gep(table.data, [builder.mul(stride, ir.Constant(INT, r))]) for r in range(count)]
 
 
 def later(builder, index, u):

@@ -15,11 +15,6 @@ from particles.softmax._simd import STRIDES
 _BITS = ir.IntType(LANES)
 
 
-def _starts(context, builder, kind, arrays):
-    make = context.make_array(kind.dtype)
-    return [make(context, builder, array).data for array in cgutils.unpack_tuple(builder, arrays)]
-
-
 @intrinsic
 def apart(context, keys, origin, j):
     """Return keys[k][j:] - origin[k], keys slowest, for STRIDES packs of atoms from j on."""
@@ -27,7 +22,9 @@ def apart(context, keys, origin, j):
     def emit(context, builder, signature, arguments):
         origin = cgutils.unpack_tuple(builder, arguments[1])
         packs = []
-        for data, away in zip(_starts(context, builder, signature.args[0], arguments[0]), origin, strict=True):
+        for data, away in zip(
+            reg.rows(context, builder, signature.args[0], arguments[0], len(signature.args[0])), origin, strict=True
+        ):
             for u in range(STRIDES):
                 index = builder.add(arguments[2], ir.Constant(reg.INT, LANES * u))
                 packs.append(builder.fsub(reg.load(builder, data, index), away))
@@ -59,7 +56,7 @@ def sifted(context, arrays, at, tests, cut, packs):
     """
 
     def emit(context, builder, signature, arguments):
-        arrays = _starts(context, builder, signature.args[0], arguments[0])
+        arrays = reg.rows(context, builder, signature.args[0], arguments[0], len(signature.args[0]))
         tests, cut, packs = (cgutils.unpack_tuple(builder, arguments[i]) for i in (2, 3, 4))
         at = arguments[1]
         for u, test in enumerate(tests):

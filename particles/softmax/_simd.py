@@ -179,7 +179,7 @@ def loaded(context, row, j, pattern):
     """Return as many packs of row[j:] as the pattern is long."""
 
     def emit(context, builder, signature, arguments):
-        start = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        start = reg.data(context, builder, signature.args[0], arguments[0])
         at = [builder.add(arguments[1], ir.Constant(reg.INT, LANES * u)) for u in range(len(pattern))]
         packs = [reg.load(builder, start, index) for index in at]
         return context.make_tuple(builder, signature.return_type, packs)
@@ -264,28 +264,23 @@ def peaks(context, packs):
     return types.UniTuple(types.float64, len(packs))(packs), _reduced("llvm.vector.reduce.fmaximum")
 
 
+def _entries(context, builder, signature, arguments):
+    """Emit the entries [r, i] of as many rows of a table as are returned; table and i are the first arguments."""
+    rows = reg.rows(context, builder, signature.args[0], arguments[0], len(signature.return_type))
+    scalars = [builder.load(builder.gep(row, [arguments[1]])) for row in rows]
+    return context.make_tuple(builder, signature.return_type, scalars)
+
+
 @intrinsic
 def taken(context, arrays, i):
     """Return (array[i] for array in arrays)."""
-
-    def emit(context, builder, signature, arguments):
-        rows = reg.rows(context, builder, signature.args[0], arguments[0], len(signature.return_type))
-        scalars = [builder.load(builder.gep(row, [arguments[1]])) for row in rows]
-        return context.make_tuple(builder, signature.return_type, scalars)
-
-    return types.UniTuple(types.float64, len(arrays))(arrays, types.intp), emit
+    return types.UniTuple(types.float64, len(arrays))(arrays, types.intp), _entries
 
 
 @intrinsic
 def column(context, table, i, like):
     """Return the entries table[r, i] of as many rows as `like` is long."""
-
-    def emit(context, builder, signature, arguments):
-        rows = reg.rows(context, builder, signature.args[0], arguments[0], len(signature.return_type))
-        scalars = [builder.load(builder.gep(row, [arguments[1]])) for row in rows]
-        return context.make_tuple(builder, signature.return_type, scalars)
-
-    return types.UniTuple(types.float64, len(like))(table, types.intp, like), emit
+    return types.UniTuple(types.float64, len(like))(table, types.intp, like), _entries
 
 
 @intrinsic

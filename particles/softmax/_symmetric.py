@@ -7,7 +7,7 @@ own, which are added in a fixed order: the bits do not depend on the number of t
 
 from numba import njit
 
-from particles.softmax._dense import BLOCK, SAFE, _sums
+from particles.softmax._dense import BLOCK, SAFE, plain_sums
 from particles.softmax._simd import STEP, column, exp2, exponents, gathered, returned, spread, totals, zeros
 
 STRIPS = 8
@@ -39,7 +39,7 @@ def _row_of_tiles(first, n, directions, halves, keys, columns, width, sums):
             partner = min(i + 1, last - 1)
             both = column(directions, i, halves) + column(directions, partner, halves)
             if start == first:
-                found = _sums((0.0, 0.0), both, keys, columns, width, start, end)
+                found = plain_sums((0.0, 0.0), both, keys, columns, width, start, end)
             else:
                 own = column(columns, i, width) + column(columns, partner, width)
                 found = _both_ends((0.0, 0.0), both, keys, columns, own, width, start, end, sums)

@@ -14,12 +14,11 @@ import numpy as np
 from numba import njit
 
 from particles.softmax._exp import EXACT, REDUCE, exp2
-from particles.softmax._lanes import constant, outer, store
-from particles.softmax._simd import LANES
+from particles.softmax._product import TILE as PANEL
+from particles.softmax._product import product
 from particles.softmax.kernels import LOG2_E
 
-PANEL = 3 * LANES  # columns of a product formed together
-BLOCK = 8  # rows of a product formed together
+BLOCK = 8  # rows of a product beside its edge
 TOGETHER = 4096  # points of a reduction
 STRIP = 96  # rows of the tensor between packings, along the last axis
 
@@ -83,26 +82,6 @@ def matrix(a, alpha, y, eta, tilts, scales, degree, cosines, nodes, out):
 
 
 @njit(fastmath=EXACT, nogil=True, cache=True)
-def _micro(left, at, width, last, depth, panel, product, to, across):
-    """Eight rows by PANEL columns of a product; a row beyond the last repeats it."""
-    one, two = LANES, 2 * LANES
-    r1, r2, r3, r4 = min(1, last), min(2, last), min(3, last), min(4, last)
-    r5, r6, r7 = min(5, last), min(6, last), min(7, last)
-    a1, a2, a3, a4 = at + r1 * width, at + r2 * width, at + r3 * width, at + r4 * width
-    a5, a6, a7 = at + r5 * width, at + r6 * width, at + r7 * width
-    total = constant(0.0, (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
-    for k in range(depth):
-        rows = (at + k, a1 + k, a2 + k, a3 + k, a4 + k, a5 + k, a6 + k, a7 + k)
-        b = k * PANEL
-        total = outer(total, left, rows, panel, (b, b + one, b + two))
-    c1, c2, c3, c4 = to + r1 * across, to + r2 * across, to + r3 * across, to + r4 * across
-    c5, c6, c7 = to + r5 * across, to + r6 * across, to + r7 * across
-    first = (to, to + one, to + two, c1, c1 + one, c1 + two, c2, c2 + one, c2 + two, c3, c3 + one, c3 + two)
-    second = (c4, c4 + one, c4 + two, c5, c5 + one, c5 + two, c6, c6 + one, c6 + two, c7, c7 + one, c7 + two)
-    store(product, first + second, total)
-
-
-@njit(fastmath=EXACT, nogil=True, cache=True)
 def _panel(right, at, width, depth, columns, panel):
     """Copy `columns` columns of the right factor side by side, zeros beyond."""
     for k in range(depth):
@@ -113,35 +92,35 @@ def _panel(right, at, width, depth, columns, panel):
             panel[b + j] = 0.0
 
 
-@njit(fastmath=EXACT, nogil=True, cache=True)
-def _rows_by_panel(left, at, width, rows, depth, panel, columns, product, to, across, edge):
+@njit(nogil=True, cache=True)
+def _rows_by_panel(left, at, width, rows, depth, panel, columns, answer, to, across, edge):
     """All rows of the left factor times one panel."""
+    if columns == PANEL:
+        product(left, at, width, panel, 0, answer, to, across, PANEL, rows, depth, PANEL)
+        return
     for i in range(0, rows, BLOCK):
-        last = rows - 1 - i
-        if columns == PANEL:
-            _micro(left, at + i * width, width, last, depth, panel, product, to + i * across, across)
-        else:
-            _micro(left, at + i * width, width, last, depth, panel, edge, 0, PANEL)
-            for u in range(min(BLOCK, rows - i)):
-                for j in range(columns):
-                    product[to + (i + u) * across + j] = edge[u * PANEL + j]
+        count = min(BLOCK, rows - i)
+        product(left, at + i * width, width, panel, 0, edge, 0, PANEL, PANEL, count, depth, columns)
+        for u in range(count):
+            for j in range(columns):
+                answer[to + (i + u) * across + j] = edge[u * PANEL + j]
 
 
 @njit(nogil=True, cache=True)
-def along(first, last, matrix, size_out, size_in, tensor, behind, product, panel, edge):
-    """Do product[f, :, b] = matrix tensor[f, :, b] for panels of b, first <= (f, panel) < last."""
+def along(first, last, matrix, size_out, size_in, tensor, behind, answer, panel, edge):
+    """Do answer[f, :, b] = matrix tensor[f, :, b] for panels of b, first <= (f, panel) < last."""
     panels = (behind + PANEL - 1) // PANEL
     for u in range(first, last):
         f, b = u // panels, (u % panels) * PANEL
         columns = min(PANEL, behind - b)
         _panel(tensor, f * size_in * behind + b, behind, size_in, columns, panel)
         to = f * size_out * behind + b
-        _rows_by_panel(matrix, 0, size_in, size_out, size_in, panel, columns, product, to, behind, edge)
+        _rows_by_panel(matrix, 0, size_in, size_out, size_in, panel, columns, answer, to, behind, edge)
 
 
 @njit(nogil=True, cache=True)
-def along_last(first, last, turned, size_out, size_in, tensor, rows, product, panel, edge):
-    """Do product[f, :] = tensor[f, :] turned for strips of rows f; turned is (size_in, size_out)."""
+def along_last(first, last, turned, size_out, size_in, tensor, rows, answer, panel, edge):
+    """Do answer[f, :] = tensor[f, :] turned for strips of rows f; turned is (size_in, size_out)."""
     for u in range(first, last):
         f = u * STRIP
         count = min(STRIP, rows - f)
@@ -149,7 +128,7 @@ def along_last(first, last, turned, size_out, size_in, tensor, rows, product, pa
             columns = min(PANEL, size_out - b)
             _panel(turned, b, size_out, size_in, columns, panel)
             to = f * size_out + b
-            _rows_by_panel(tensor, f * size_in, size_in, count, size_in, panel, columns, product, to, size_out, edge)
+            _rows_by_panel(tensor, f * size_in, size_in, count, size_in, panel, columns, answer, to, size_out, edge)
 
 
 @njit(nogil=True, cache=True)

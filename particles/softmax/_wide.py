@@ -9,8 +9,8 @@ import math
 import numpy as np
 from numba import njit
 
-from particles.softmax._dense import LARGE, LOST, ROOM, SAFE
-from particles.softmax._exp import REDUCE
+from particles.softmax._dense import first_shifts, poor
+from particles.softmax._online import dot
 from particles.softmax._product import PACKS, TILE, product
 from particles.softmax._simd import below, clamped, exp2, loaded, spread, stored
 
@@ -92,15 +92,11 @@ def _peak(directions, i, keys):
 @njit(nogil=True, cache=True)
 def weighted_sums(first, last, directions, halves, keys, columns, width, shifts, sums):
     """Fill sums[c, i] = sum_j 2^(s_ij - shifts[i]) columns[c, j] and shifts[i], for first <= i < last."""
-    for i in range(first, last):
-        bound = 0.0
-        for k in range(len(halves)):
-            bound += abs(directions[k, i]) * halves[k]
-        shifts[i] = 0.0 if bound <= SAFE else bound - ROOM
+    first_shifts(first, last, directions, halves, shifts)
     for tile in range(first, last, ROWS):
         _fill_sums(tile, min(tile + ROWS, last), directions, shifts, keys, columns, sums)
     for i in range(first, last):
-        if sums[0, i] < LOST or shifts[i] > LARGE:
+        if poor(sums[0, i], shifts[i]):
             shifts[i] = _peak(directions, i, keys)
             _fill_sums(i, i + 1, directions, shifts, keys, columns, sums)
 
@@ -122,15 +118,7 @@ def covariances(first, last, directions, halves, keys, columns, width, values, l
                     away[p, j] = values[p, start + j] - means[1 + p, i]
                     carried[j] = scores[j] * columns[block, 0, j, 0] * away[p, j]
                 for q in range(p + 1):
-                    covs[i, p, q] += _dot(carried, away[q])
+                    covs[i, p, q] += dot(carried, away[q])
         for p in range(channels):
             for q in range(p):
                 covs[i, q, p] = covs[i, p, q]
-
-
-@njit(nogil=True, cache=True, fastmath=REDUCE)
-def _dot(left, right):
-    total = 0.0
-    for j in range(left.size):
-        total += left[j] * right[j]
-    return total

@@ -9,27 +9,20 @@ order of derivative along the last axis; memory O(points).
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from particles.checks import Array
 from particles.softmax._rows import share_rows
+from particles.softmax.kernels import aligned, opened
 
 Integers = NDArray[np.int64]
 
 _SORTED_TOGETHER = 1 << 16  # points that one piece of the sort handles, whatever the number of threads
 _LONGEST = 2048  # points of a chunk
-
-
-@cache
-def room() -> Any:
-    """Return the module of compiled functions, `particles.softmax._chebyshev`."""
-    return importlib.import_module("particles.softmax._chebyshev")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +72,7 @@ class Cells:
 
     def sort(self, points: Array, longest: int = _LONGEST) -> Sorted:
         """Return the points (m, k) sorted by cell; those outside belong to the nearest cell."""
-        kernel = room()
+        kernel = opened("_chebyshev")
         m = len(points)
         blocks = -(-m // _SORTED_TOGETHER)
         index = np.empty(m, np.int32)
@@ -193,7 +186,7 @@ class Series:
 
         Rows: the value, for order >= 1 the k first derivatives, for order 2 the second (i, j), i <= j, i slowest.
         """
-        kernel = room()
+        kernel = opened("_chebyshev")
         k = len(self.cells.counts)
         truncation, cells = self.truncation, self.cells.three
         table, answers = _table(k, order)
@@ -220,7 +213,7 @@ def moments(cells: Cells, truncation: Truncation, points: Sorted, weights: Array
 
     The shape is that of the coefficients of a `Series`; weights (channels, n) are in the points' own order.
     """
-    kernel = importlib.import_module("particles.softmax._moments")
+    kernel = opened("_moments")
     k = len(cells.counts)
     counts, degrees = cells.three, truncation.degrees
     width2, width3 = counts[1] * degrees[1], counts[2] * degrees[2]
@@ -261,13 +254,6 @@ def moments(cells: Cells, truncation: Truncation, points: Sorted, weights: Array
 def _padded(rows: tuple[Integers, ...], multiple: int) -> tuple[Integers, ...]:
     """Repeat the last entry up to a multiple."""
     return tuple(np.concatenate([row, np.repeat(row[-1:], -len(row) % multiple)]) for row in rows)
-
-
-def aligned(size: int) -> Array:
-    """Return zeros that start at a cache line."""
-    room = np.zeros(size + 8)
-    skip = -(room.__array_interface__["data"][0] // 8) % 8
-    return room[skip : skip + size]
 
 
 def _three(counts: Integers) -> Integers:

@@ -12,7 +12,7 @@ import numpy as np
 
 from particles.checks import Array
 from particles.softmax._rows import share_rows
-from particles.softmax.kernels import LOG2_E, opened, read_only
+from particles.softmax.kernels import LOG2_E, aligned, opened, read_only
 from particles.softmax.symmetric import symmetric_sums
 
 FEW = 7  # coordinates and channels whose running sums fit the registers
@@ -166,7 +166,8 @@ def _atoms(keys: Array, log_weights: Array, values: Array | None) -> Atoms:
     kernel = opened("_dense" if max(k, c) <= FEW else "_wide")
     multiple, group = kernel.PADDING
     padded = -(-n // multiple) * multiple
-    rows = _aligned_rows(k + -(-(1 + c) // group) * group + c, padded)
+    count = k + -(-(1 + c) // group) * group + c
+    rows = aligned(count * padded).reshape(count, padded)
     key_rows, columns, value_rows = rows[:k], rows[k : len(rows) - c], rows[len(rows) - c :]
     centres, halves = np.empty((2, max(k, c))), np.empty((2, max(k, c)))
     layout.lay_out(
@@ -185,10 +186,3 @@ def _atoms(keys: Array, log_weights: Array, values: Array | None) -> Atoms:
     else:
         half = tuple(half.tolist())
     return Atoms(key_rows, columns, value_rows, centres, half, n, c, top, lifted, kernel)
-
-
-def _aligned_rows(count: int, length: int) -> Array:
-    """Return an array (count, length) that starts on a cache line; so does each row, `length` being padded."""
-    buffer = np.empty(count * length + 8)
-    start = -(buffer.ctypes.data // 8) % 8
-    return buffer[start : start + count * length].reshape(count, length)

@@ -28,6 +28,13 @@ def read_only(array: NDArray[np.float64]) -> NDArray[np.float64]:
     return view
 
 
+def aligned(size: int) -> NDArray[np.float64]:
+    """Return zeros that start at a cache line."""
+    room = np.zeros(size + 8)
+    skip = -(room.__array_interface__["data"][0] // 8) % 8
+    return room[skip : skip + size]
+
+
 @cache
 def threads() -> int:
     """Return numba's number of threads: the environment variable NUMBA_NUM_THREADS, else all usable cores."""

@@ -8,9 +8,8 @@ directions; see `_pruned`. What is dropped is bounded from above, so that the to
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,16 +17,11 @@ from numpy.typing import NDArray
 
 from particles.checks import Array
 from particles.softmax._rows import share_rows
-from particles.softmax.kernels import LOG2_E, LOG_2
+from particles.softmax.kernels import LOG2_E, LOG_2, opened
 from particles.softmax.tree import Tree, arranged
 
 _HUGE = 1e300  # exponents beyond this would overflow on the way
 _SAMPLED_ROWS, _SAMPLED_ATOMS = 12, 512
-
-
-@cache
-def _compiled() -> Any:
-    return importlib.import_module("particles.softmax._pruned")
 
 
 def _width(axes: int) -> int:
@@ -92,7 +86,7 @@ class Pruned:
         return _Atoms.of(self.keys, self.log_weights, self.values)
 
     def _sums(self, a: Array, budget: float, *, covariances: bool) -> tuple[Array, Array, Array]:
-        compiled, atoms = _compiled(), self._atoms
+        compiled, atoms = opened("_pruned"), self._atoms
         channels = len(atoms.value_centre)
         log_sums, means = np.full(len(a), np.nan), np.full((len(a), channels), np.nan)
         covs = np.full((len(a) if covariances else 0, channels, channels), np.nan)
@@ -159,7 +153,7 @@ class _Atoms:
     @staticmethod
     def of(keys: Array, log_weights: Array, values: Array | None) -> _Atoms:
         """Order the atoms that carry something."""
-        leaf = importlib.import_module("particles.softmax._tree").LEAF
+        leaf = opened("_tree").LEAF
         carrying = np.flatnonzero(log_weights > -np.inf)
         order = carrying[arranged(keys[carrying], leaf)]
         n, size = len(order), -(-len(order) // leaf) * leaf
@@ -171,7 +165,7 @@ class _Atoms:
         offsets = np.minimum(total, tree.masses - np.log2(tree.sizes / n))
         nodes = (tree.starts, tree.lows, tree.highs, tree.masses, offsets)
         carried = tuple(np.pad(row, (0, size - n), "edge") for row in (*rows, *value_rows))
-        padded = np.pad(logs, (0, size - n), constant_values=_compiled().NOTHING)
+        padded = np.pad(logs, (0, size - n), constant_values=opened("_pruned").NOTHING)
         offset = 0 if values is None else len(rows)
         columns = ((*carried[: len(rows)], padded), carried, offset, np.abs(rows).max(axis=1))
         return _Atoms(columns, nodes, centre, value_centre)
@@ -193,7 +187,7 @@ class _Atoms:
         def rows(count: int, length: int) -> tuple[Array, ...]:
             return tuple(np.empty(length) for _ in range(count))
 
-        packed = rows(2 + carried, self.size + 2 * _compiled().STEP)
+        packed = rows(2 + carried, self.size + 2 * opened("_pruned").STEP)
         near, plain = packed[2 : 2 + dim], packed[-channels:]
         halves = tuple(np.zeros(1) for _ in range(carried))
         room = (packed, near, plain, halves, rows(carried, 1), (*rows(dim, 1), np.ones(1)), (0.0,) * len(packed))

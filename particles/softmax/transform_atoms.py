@@ -16,7 +16,8 @@ from particles.checks import Array
 from particles.softmax import transform_plan
 from particles.softmax._rows import share_rows
 from particles.softmax.chebyshev import Cells, Series, moments
-from particles.softmax.transform_axes import along_axes, room
+from particles.softmax.kernels import opened
+from particles.softmax.transform_axes import along_axes
 from particles.softmax.transform_pairs import CellPairs
 from particles.softmax.transform_plan import Plan, Work
 
@@ -157,7 +158,7 @@ class Atoms:
         logs = pairs.logs
 
         def work(first: int, last: int) -> None:
-            room().finish(
+            opened("_transform").finish(
                 first, last, at.chunks, at.order, at.local, targets.three, alpha, tilts, shift, logs, least, raw,
                 slopes, top, log_sums, means, certain,
             )  # fmt: skip
@@ -171,7 +172,7 @@ class Atoms:
 
     def _tilted(self, centre: Array) -> tuple[Array, float, float]:
         """Return weights times e^{<centre, keys> - top}, and the top and bottom of the exponents."""
-        kernel = room()
+        kernel = opened("_transform")
         n = len(self.keys)
         weights, tops = np.empty(n), np.empty(-(-n // kernel.TOGETHER))
         where = (self.logs, self.keys, centre, weights, tops)
@@ -190,7 +191,7 @@ class Atoms:
 
 def _bounds(a: Array) -> tuple[Array, Array]:
     """Return the corners of the box of the points (m, k), not finite if any point is not."""
-    kernel = room()
+    kernel = opened("_transform")
     pieces = -(-len(a) // kernel.TOGETHER)
     low, high = np.empty((pieces, a.shape[1])), np.empty((pieces, a.shape[1]))
     share_rows(lambda first, last: kernel.box(first, last, a, low, high), pieces, 4 * kernel.TOGETHER)

@@ -5,7 +5,6 @@ out[i_1, ..., i_k] = sum_j K_1[i_1, j_1] ... K_k[i_k, j_k] tensor[j_1, ..., j_k]
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from functools import cache
 from math import prod
@@ -15,15 +14,9 @@ import numpy as np
 
 from particles.checks import Array
 from particles.softmax._rows import share_rows
-from particles.softmax.chebyshev import aligned
+from particles.softmax.kernels import aligned, opened
 
 _SMALL = 20_000  # multiplications; fewer are quicker by numpy, which takes one thread for them
-
-
-@cache
-def room() -> Any:
-    """Return the module of compiled functions, `particles.softmax._transform`."""
-    return importlib.import_module("particles.softmax._transform")
 
 
 @cache
@@ -56,7 +49,9 @@ def axis_matrix(
 
     def work(first: int, last: int) -> None:
         part = slice(first, last)
-        room().matrix(a[part], alpha, y, eta, tilts[part], scales[part], degree, cosines, points, out[part])
+        opened("_transform").matrix(
+            a[part], alpha, y, eta, tilts[part], scales[part], degree, cosines, points, out[part]
+        )
 
     share_rows(work, len(a), (100 + degree * terms // 4) * (terms + 4) * len(y))
     return out.reshape(len(a) * degree, len(y) * terms)
@@ -64,7 +59,7 @@ def axis_matrix(
 
 def along_axes(matrices: Sequence[Array], tensor: Array) -> Array:
     """Apply one matrix to each of the last axes of a tensor, the last axis first."""
-    kernel = room()
+    kernel = opened("_transform")
     for axis in range(len(matrices) - 1, -1, -1):
         matrix = matrices[axis]
         at = tensor.ndim - len(matrices) + axis

@@ -19,7 +19,8 @@ from particles.checks import Array
 from particles.softmax import transform_plan
 from particles.softmax._rows import share_rows
 from particles.softmax.chebyshev import Cells, Sorted
-from particles.softmax.transform_axes import along_axes, axis_matrix, room
+from particles.softmax.kernels import opened
+from particles.softmax.transform_axes import along_axes, axis_matrix
 from particles.softmax.transform_plan import Plan
 
 
@@ -57,7 +58,7 @@ class CellPairs:
             marginal = weights.sum(axis=tuple(j for j in range(k) if j != i))
             tilt = np.zeros(plan.cells[i])
             peak, tail = np.zeros((2, plan.cells[i], plan.key_cells[i]))
-            room().bounds(
+            opened("_transform").bounds(
                 a[i], alpha[i], y[i], eta[i], means[i], scales[i], x, share, plan.eps, marginal, tilt, peak, tail
             )
             tilts.append(tilt)
@@ -87,7 +88,7 @@ class CellPairs:
         flat = tensor.reshape(-1)
 
         def work(first: int, last: int) -> None:
-            room().dropped(
+            opened("_transform").dropped(
                 first, last, cells, degrees, plan.terms.limits, weights, flat, flat.size // len(tensor), dropped
             )
 

@@ -5,21 +5,14 @@ The leaves are runs of 32 atoms that lie close together, and every further level
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from particles.checks import Array
-
-
-@cache
-def _compiled() -> Any:
-    return importlib.import_module("particles.softmax._tree")
+from particles.softmax.kernels import opened
 
 
 def arranged(points: Array, leaf: int) -> NDArray[np.int64]:
@@ -27,7 +20,7 @@ def arranged(points: Array, leaf: int) -> NDArray[np.int64]:
     if points.shape[1] == 1:
         return np.argsort(points[:, 0], kind="stable")
     order = np.arange(len(points))
-    _compiled().arrange(points.copy(), order, leaf)
+    opened("_tree").arrange(points.copy(), order, leaf)
     return order
 
 
@@ -56,7 +49,7 @@ class Tree:
     @staticmethod
     def over(columns: Array, logs: Array) -> Tree:
         """Build the tree over ordered atoms: columns (k, n) and base-2 logarithms of the weights (n,)."""
-        compiled = _compiled()
+        compiled = opened("_tree")
         n = len(logs)
         runs, counts = [compiled.LEAF], [-(-n // compiled.LEAF)]
         while counts[-1] > compiled.FAN:
