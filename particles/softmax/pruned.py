@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from particles.checks import Array
 from particles.softmax._rows import share_rows
+from particles.softmax.dense import Dense
 from particles.softmax.kernels import LOG2_E, LOG_2, opened
 from particles.softmax.tree import Tree, arranged
 
-_HUGE = 1e300  # exponents beyond this would overflow on the way
+_HUGE = 1e16  # exponents beyond this round by more than the kernel's shares bear: they are left to `Dense`
 _SAMPLED_ROWS, _SAMPLED_ATOMS = 12, 512
 
 
@@ -34,7 +35,8 @@ class Pruned:
     """Sums over atoms with weights w_j = e^{log_weights_j}, keys y_j and values v_j, within a tolerance.
 
     Log sums are off by at most tol, means by tol R and covariances by tol R², R the largest distance of a value from
-    the centre of the values' box; to this comes rounding, eps max |⟨a, y⟩|.
+    the centre of the values' box; to this comes rounding, eps max |⟨a, y⟩|. Directions whose exponents exceed 1e16 are
+    evaluated by `Dense`.
 
     Parameters
     ----------
@@ -85,22 +87,31 @@ class Pruned:
     def _atoms(self) -> _Atoms:
         return _Atoms.of(self.keys, self.log_weights, self.values)
 
+    @cached_property
+    def _dense(self) -> Dense:
+        return Dense(self.keys, self.log_weights, self.values)
+
     def _sums(self, a: Array, budget: float, *, covariances: bool) -> tuple[Array, Array, Array]:
         compiled, atoms = opened("_pruned"), self._atoms
         channels = len(atoms.value_centre)
         log_sums, means = np.full(len(a), np.nan), np.full((len(a), channels), np.nan)
         covs = np.full((len(a) if covariances else 0, channels, channels), np.nan)
         with np.errstate(over="ignore", invalid="ignore"):
-            sound = np.flatnonzero(np.abs(a) @ (atoms.reach + np.abs(atoms.centre) + 1.0) < _HUGE)
+            bearable = np.abs(a) @ atoms.reach < _HUGE
+            beyond = np.flatnonzero(np.isfinite(a).all(axis=1) & ~bearable)
+        if len(beyond):
+            log_sums[beyond], means[beyond] = self._dense.log_sum_and_mean(a[beyond])
+            if covariances:
+                covs[beyond] = self._dense.covariance(a[beyond])
+        sound = np.flatnonzero(bearable)
         if len(sound) == 0:
             return log_sums, means, covs
         width = _width(a.shape[1])
         order = sound[arranged(a[sound], width)]
         directions = np.ascontiguousarray(a[order].T) * LOG2_E
         count = len(order)
-        squares = (
-            np.empty((count, channels, channels)) if covariances else None
-        )  # without, a shorter kernel is compiled
+        # without covariances a shorter kernel is compiled
+        squares = np.empty((count, channels, channels)) if covariances else None
         found = np.empty(count), np.empty((channels, count)), squares
         blocks = -(-count // width)
         counts = np.zeros((blocks, 2), np.int64)

@@ -110,6 +110,18 @@ def test_a_block_may_hold_directions_far_apart() -> None:
         assert_allclose(x, y, rtol=0, atol=1e-12 + 8 * EPS * np.abs(a).sum(axis=1).max())
 
 
+@pytest.mark.parametrize("exponent", [1e17, 1e20, 1e60, 1e250])
+def test_exponents_that_no_digit_resolves_give_the_leader(exponent: float) -> None:
+    rng = np.random.default_rng(6)
+    points = rng.uniform(-1, 1, (700, 3))
+    a = exponent * rng.uniform(-1, 1, (90, 3))
+    a[::3] *= 1.0 / exponent  # and the rows beside them stay right
+    one, other = Pruned(points, np.zeros(700)), Dense(points, np.zeros(700))
+    # two leaders are exponent / 700 apart and more, so nothing is left of the second; small rows keep the tolerance
+    assert_allclose(one.log_sum_and_mean(a)[1], other.log_sum_and_mean(a)[1], rtol=0, atol=2e-12)
+    assert_allclose(one.covariance(a), other.covariance(a), rtol=0, atol=4e-12)
+
+
 def test_rows_that_are_not_numbers_stay_alone() -> None:
     rng = np.random.default_rng(4)
     points, a = rng.uniform(-1, 1, (200, 2)), 50 * rng.standard_normal((90, 2))
