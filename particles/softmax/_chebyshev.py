@@ -1,10 +1,12 @@
 """Piecewise tensor-product Chebyshev series at scattered points, sorted by cell.
 
-There are always three axes; those that are missing stand in front with one cell and degree one. Points are sorted by
+There are always three axes; those that are missing stand in front with one cell and one term. Points are sorted by
 cell and held as local coordinates t in [-1, 1]. The basis T_r(t) of a tile of points lies in vector registers across
 points; the last axis is a small matrix product of rows (r_1, r_2) of coefficients with it, and of each row only the
 first `limits[row]` terms count.
 """
+
+import math
 
 import numpy as np
 from numba import njit
@@ -15,72 +17,104 @@ from particles.softmax._simd import LANES
 
 TILE = 2 * LANES  # points whose series are summed together
 BATCH = 64  # points whose moments are summed together
+TOGETHER = 2048  # points located together
 
 
-@njit(fastmath=EXACT, nogil=True, cache=True)
-def cells_of(first, last, blocks, points, lower, scale, cells, index, counts):
-    """Fill index[i] with the cell of point i, and counts[b, c] for blocks first <= b < last of the points."""
-    n, k = points.shape
-    for b in range(first, last):
-        for i in range(n * b // blocks, n * (b + 1) // blocks):
-            c = 0
-            for axis in range(k):
-                x = (points[i, axis] - lower[axis]) * scale[axis]
-                q = 0
-                if x >= cells[axis]:
-                    q = cells[axis] - 1
-                elif x > 0:  # not for NaN
-                    q = int(x)
-                c = c * cells[axis] + q
-            index[i] = c
-            counts[b, c] += 1
+@njit(fastmath=EXACT, nogil=True, cache=True, error_model="numpy")
+def _located(points, origin, lower, scale, cells, index, within):
+    """Fill index with the cells of points[axis], and within[axis] with their coordinates in [-1, 1] there."""
+    for axis in range(points.shape[0]):
+        own, start, rate, most = origin[axis], lower[axis], scale[axis], cells[axis] - 1.0
+        many, along, to = np.int32(cells[axis] if axis > 0 else 0), points[axis], within[axis]
+        for i in range(along.size):
+            x = (along[i] - own - start) * rate
+            q = x if x > 0.0 else 0.0  # and for NaN
+            q = math.floor(q if q < most else most)
+            to[i] = 2.0 * (x - q) - 1.0
+            index[i] = index[i] * many + np.int32(q)
 
 
 @njit(nogil=True, cache=True)
-def starts_of(counts, starts):
-    """Replace counts[b, c] by the place of the first point of block b in cell c; starts[c] is that of cell c."""
-    place = 0
-    for c in range(counts.shape[1]):
-        starts[c] = place
-        for b in range(counts.shape[0]):
-            count = counts[b, c]
-            counts[b, c] = place
-            place += count
-    starts[counts.shape[1]] = place
-
-
-@njit(fastmath=EXACT, nogil=True, cache=True)
-def place(first, last, blocks, points, lower, scale, cells, index, places, order, local):
-    """Fill order[p] with the point that stands at place p, and local[axis, p] with its coordinates in [-1, 1]."""
+def count_points(first, last, blocks, points, origin, lower, scale, cells, index, counts):
+    """Fill index[i] with the cell of point i, and counts[b, c] for blocks first <= b < last."""
     n, k = points.shape
-    position = np.empty(k, np.int64)
+    within = np.empty((k, TOGETHER))
+    for b in range(first, last):
+        end = n * (b + 1) // blocks
+        for begin in range(n * b // blocks, end, TOGETHER):
+            stop = min(begin + TOGETHER, end)
+            found = index[begin:stop]
+            _located(points[begin:stop].T, origin, lower, scale, cells, found, within)
+            for c in found:
+                counts[b, c] += 1
+
+
+@njit(nogil=True, cache=True)
+def starts_of(counts, apart, starts):
+    """Replace counts[b, c] by the place of the first point of block b in cell c, and fill starts with those of runs.
+
+    A run is a cell of all points, or, where blocks stand apart, of one block; the last entry is the number of points.
+    """
+    blocks, cells = counts.shape
+    place = 0
+    if apart:
+        for b in range(blocks):
+            for c in range(cells):
+                starts[b * cells + c] = place
+                place += counts[b, c]
+                counts[b, c] = starts[b * cells + c]
+    else:
+        for c in range(cells):
+            starts[c] = place
+            for b in range(blocks):
+                count = counts[b, c]
+                counts[b, c] = place
+                place += count
+    starts[starts.size - 1] = place
+
+
+@njit(nogil=True, cache=True)
+def place(first, last, blocks, index, places, order):
+    """Fill order[p] with the point that stands at place p, and replace index[i] by the place of point i."""
+    n = index.size
     for b in range(first, last):
         for i in range(n * b // blocks, n * (b + 1) // blocks):
             c = index[i]
             p = places[b, c]
             places[b, c] = p + 1
+            index[i] = p
             order[p] = i
-            for axis in range(k - 1, -1, -1):
-                position[axis] = c % cells[axis]
-                c //= cells[axis]
-            for axis in range(k):
-                x = (points[i, axis] - lower[axis]) * scale[axis]
-                local[3 - k + axis, p] = 2.0 * (x - position[axis]) - 1.0
 
 
 @njit(nogil=True, cache=True)
-def chunks_of(starts, longest, chunks):
-    """Cut the cells' points into chunks (cell, begin, end, how many chunks its cell has); return their number."""
+def gather(first, last, order, points, origin, lower, scale, cells, carried, local, sorted_):
+    """Fill local[:, p] with the coordinates of the point at place p, sorted_[:, p] with what it carries."""
+    k = points.shape[1]
+    given, index = np.empty((k, TOGETHER)), np.zeros(TOGETHER, np.int32)
+    for begin in range(first, last, TOGETHER):
+        stop = min(begin + TOGETHER, last)
+        there = order[begin:stop]
+        for i in range(there.size):
+            for axis in range(k):
+                given[axis, i] = points[there[i], axis]
+        _located(given[:, : there.size], origin, lower, scale, cells, index, local[:, begin:stop])
+        for channel in range(carried.shape[0]):
+            to = sorted_[channel, begin:stop]
+            for i in range(there.size):
+                to[i] = carried[channel, there[i]]
+
+
+@njit(nogil=True, cache=True)
+def chunks_of(starts, cells, longest, chunks):
+    """Cut the runs into chunks (cell, begin, end); return their number."""
     found = 0
-    for c in range(starts.size - 1):
-        count = starts[c + 1] - starts[c]
+    for r in range(starts.size - 1):
+        count = starts[r + 1] - starts[r]
         pieces = (count + longest - 1) // longest
         for q in range(pieces):
-            if found < chunks.shape[0]:
-                chunks[found, 0] = c
-                chunks[found, 1] = starts[c] + count * q // pieces
-                chunks[found, 2] = starts[c] + count * (q + 1) // pieces
-                chunks[found, 3] = pieces
+            chunks[found, 0] = r % cells
+            chunks[found, 1] = starts[r] + count * q // pieces
+            chunks[found, 2] = starts[r] + count * (q + 1) // pieces
             found += 1
     return found
 
@@ -272,13 +306,18 @@ def series(
     tile = scratch[12 * step : 12 * step + answers * TILE]
     width2, width3 = cells[1] * degrees[1], cells[2] * degrees[2]
     width = (width2 * width3, width3)
+    missing = 3 - local.size // stride
+    for axis in range(missing):  # T_0 only
+        basis[axis * 3 * step : (axis * 3 + 1) * step] = 1.0
+        basis[(axis * 3 + 1) * step : (axis * 3 + 3) * step] = 0.0
     for q in range(first, last):
         c = chunks[q, 0]
         c3, c2, c1 = c % cells[2], (c // cells[2]) % cells[1], c // (cells[2] * cells[1])
         corner = (c1 * degrees[0] * width2 + c2 * degrees[1]) * width3 + c3 * degrees[2]
         for begin in range(chunks[q, 1], chunks[q, 2], TILE):
-            for axis in range(3):
-                basis_at(local, axis * stride + begin, degrees[axis], orders[axis], basis, axis * 3 * step, step)
+            for axis in range(missing, 3):
+                at = (axis - missing) * stride + begin
+                basis_at(local, at, degrees[axis], orders[axis], basis, axis * 3 * step, step)
             for channel in range(out.shape[0]):
                 at = channel * size + corner
                 if highest == 0:

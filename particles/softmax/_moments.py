@@ -16,9 +16,24 @@ WIDTH = 8  # rows of moments taken together
 
 @njit(nogil=True, cache=True)
 def moments(
-    first, last, chunks, slots, local, stride, weights, degrees, cells, pairs, limits, tensor, size, partial, scratch
+    first,
+    last,
+    chunks,
+    bounds,
+    slots,
+    local,
+    stride,
+    weights,
+    degrees,
+    cells,
+    pairs,
+    limits,
+    tensor,
+    size,
+    partial,
+    scratch,
 ):
-    """Add sum_j w_j T_{r_1}(t_1) T_{r_2}(t_2) T_{r_3}(t_3) over each chunk to the tensor, or write it to its slot.
+    """Add sum_j w_j T_{r_1}(t_1) T_{r_2}(t_2) T_{r_3}(t_3) over each group of chunks to the tensor, or write it to its slot.
 
     pairs[:, (r_1, r_2, r_1 N_2 N_3 + r_2 N_3)], padded to a multiple of WIDTH by repeating the last; weights and the
     tensor hold `channels` parts, of `stride` and `size` entries.
@@ -38,49 +53,62 @@ def moments(
     sums = scratch[used : used + channels * pairs.shape[0] * padded]
     width2, width3 = cells[1] * degrees[1], cells[2] * degrees[2]
     back[:] = 0.0
-    for q in range(first, last):
+    missing = 3 - local.size // stride
+    basis[: missing * step] = 1.0  # an axis that is missing has T_0 only
+    for group in range(first, last):
         sums[:] = 0.0
-        for begin in range(chunks[q, 1], chunks[q, 2], BATCH):
-            count = min(BATCH, chunks[q, 2] - begin)
-            for tile in range(0, count, TILE):
-                for axis in range(3):
-                    basis_at(local, axis * stride + begin + tile, degrees[axis], 0, basis, axis * step, step)
-                for axis in range(2):
-                    for r in range(degrees[axis]):
-                        to, at = (axis * deepest + r) * BATCH + tile, axis * step + r * TILE
-                        store(front, (to, to + LANES), load(basis, (at, at + LANES)))
-                for i in range(TILE):
-                    for r in range(degrees[2]):
-                        back[(tile + i) * padded + r] = basis[2 * step + r * TILE + i]
-            for channel in range(channels):
-                at = channel * stride + begin
-                for r in range(degrees[0]):
-                    for tile in range(0, count, TILE):
-                        f = r * BATCH + tile
-                        w = load(weights, (at + tile, at + tile + LANES))
-                        weighted = fma(w, load(front, (f, f + LANES)), constant(0.0, (0, 0)))
-                        f += 2 * deepest * BATCH
-                        store(front, (f, f + LANES), weighted)
-                _add_batch(
-                    count, front, deepest, back, padded, pairs, limits, left, sums, channel * pairs.shape[0] * padded
-                )
-        c = chunks[q, 0]
+        for q in range(bounds[group], bounds[group + 1]):
+            for begin in range(chunks[q, 1], chunks[q, 2], BATCH):
+                count = min(BATCH, chunks[q, 2] - begin)
+                for tile in range(0, count, TILE):
+                    for axis in range(missing, 3):
+                        at = (axis - missing) * stride + begin + tile
+                        basis_at(local, at, degrees[axis], 0, basis, axis * step, step)
+                    for axis in range(2):
+                        for r in range(degrees[axis]):
+                            to, at = (axis * deepest + r) * BATCH + tile, axis * step + r * TILE
+                            store(front, (to, to + LANES), load(basis, (at, at + LANES)))
+                    for i in range(TILE):
+                        for r in range(degrees[2]):
+                            back[(tile + i) * padded + r] = basis[2 * step + r * TILE + i]
+                for channel in range(channels):
+                    at = channel * stride + begin
+                    for r in range(degrees[0]):
+                        for tile in range(0, count, TILE):
+                            f = r * BATCH + tile
+                            w = load(weights, (at + tile, at + tile + LANES))
+                            weighted = fma(w, load(front, (f, f + LANES)), constant(0.0, (0, 0)))
+                            f += 2 * deepest * BATCH
+                            store(front, (f, f + LANES), weighted)
+                    _add_batch(
+                        count,
+                        front,
+                        deepest,
+                        back,
+                        padded,
+                        pairs,
+                        limits,
+                        left,
+                        sums,
+                        channel * pairs.shape[0] * padded,
+                    )
+        c = chunks[bounds[group], 0]
         c3, c2, c1 = c % cells[2], (c // cells[2]) % cells[1], c // (cells[2] * cells[1])
         corner = (c1 * degrees[0] * width2 + c2 * degrees[1]) * width3 + c3 * degrees[2]
-        if slots[q] < 0:
+        if slots[group] < 0:
             _spread_out(sums, channels, pairs, padded, degrees[2], tensor, size, corner)
         else:
-            partial[slots[q]] = sums
+            partial[slots[group]] = sums
 
 
 @njit(nogil=True, cache=True)
-def collect(chunks, slots, degrees, cells, pairs, tensor, channels, size, partial):
+def collect(owners, slots, degrees, cells, pairs, tensor, channels, size, partial):
     """Add the slots to the tensor, in order."""
     padded = -(-degrees[2] // LANES) * LANES
     width2, width3 = cells[1] * degrees[1], cells[2] * degrees[2]
-    for q in range(chunks.shape[0]):
+    for q in range(owners.size):
         if slots[q] >= 0:
-            c = chunks[q, 0]
+            c = owners[q]
             c3, c2, c1 = c % cells[2], (c // cells[2]) % cells[1], c // (cells[2] * cells[1])
             corner = (c1 * degrees[0] * width2 + c2 * degrees[1]) * width3 + c3 * degrees[2]
             _spread_out(partial[slots[q]], channels, pairs, padded, degrees[2], tensor, size, corner)
@@ -161,10 +189,3 @@ def _two(left, back, padded, r, count, sums, row):
     for i in range(count):
         total = outer(total, left, _eight(i, BATCH), back, (i * padded + r, i * padded + r + half))
     store(sums, places, total)
-
-
-@njit(fastmath=EXACT, nogil=True, cache=True)
-def gather(first, last, order, values, out):
-    """Do out[p] = values[order[p]] for first <= p < last."""
-    for p in range(first, last):
-        out[p] = values[order[p]]

@@ -13,13 +13,13 @@ import math
 import numpy as np
 from numba import njit
 
-from particles.softmax._exp import EXACT, REDUCE, exp2
+from particles.softmax._exp import EXACT, REDUCE, exp2, log, maximum
 from particles.softmax._product import TILE as PANEL
 from particles.softmax._product import product
 from particles.softmax.kernels import LOG2_E
 
 BLOCK = 8  # rows of a product beside its edge
-TOGETHER = 4096  # points of a reduction
+TOGETHER = 2048  # points handled together
 STRIP = 96  # rows of the tensor between packings, along the last axis
 
 
@@ -180,69 +180,81 @@ def dropped(first, last, cells, degrees, limits, weights, coefficients, size, su
         sums[c] = most
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def finish(
-    first,
-    last,
-    chunks,
-    order,
-    local,
-    cells,
-    alpha,
-    tilts,
-    shift,
-    logs,
-    least,
-    raw,
-    slopes,
-    base,
-    log_sums,
-    means,
-    certain,
-):
+@njit(fastmath=EXACT, nogil=True, cache=True, error_model="numpy")
+def _answers(begin, end, local, alpha, tilt, shift, base, least, slopes, raw):
+    """Turn the series at some places into log sums and means, in place; return whether all sums are large enough."""
+    sums = raw[0, 0, begin:end]
+    good = True
+    for i in range(sums.size):
+        good &= (sums[i] >= least) & (sums[i] < math.inf)
+    for channel in range(1, raw.shape[0] * raw.shape[1]):
+        if slopes:
+            rate, offset = 1.0 / alpha[channel - 1], tilt[channel - 1] + shift[channel - 1]
+            slope = raw[0, channel, begin:end]
+            for i in range(sums.size):
+                slope[i] = slope[i] / sums[i] * rate + offset
+        else:
+            value = raw[channel, 0, begin:end]
+            for i in range(sums.size):
+                value[i] = value[i] / sums[i]
+    for i in range(sums.size):
+        sums[i] = log(sums[i]) + base
+    for axis in range(local.shape[0]):
+        slope, within = alpha[axis] * tilt[axis], local[axis, begin:end]
+        for i in range(sums.size):
+            sums[i] += slope * within[i]
+    return good
+
+
+@njit(nogil=True, cache=True)
+def finish(first, last, chunks, order, local, cells, alpha, tilts, shift, logs, least, slopes, base, raw, certain):
     """Turn series at sorted points into log sums and means; certain[i] is cleared where the sum is too small.
 
-    With `slopes` the rows of raw[0] are a value and its derivatives, otherwise raw[:, 0] are channels. Means of keys
-    are moved by the shift.
+    With `slopes` the rows of raw[0] are a value and its derivatives, otherwise raw[:, 0] are channels. Keys were taken
+    relative to the shift: with `slopes`, means are moved back.
     """
-    first_axis = 3 - means.shape[1] if slopes else 0
-    slope = np.zeros(3)
+    k = cells.size
+    tilt = np.empty(k)
     for q in range(first, last):
-        c = chunks[q, 0]
-        at = (c // (cells[2] * cells[1]), (c // cells[2]) % cells[1], c % cells[2])
-        tilt = (tilts[0, at[0]], tilts[1, at[1]], tilts[2, at[2]])
-        offset = base + logs[c]
-        for axis in range(3):
-            slope[axis] = alpha[axis] * tilt[axis]
-        for p in range(chunks[q, 1], chunks[q, 2]):
-            i = order[p]
-            z = raw[0, 0, p]
-            if not (z >= least[c] and z < math.inf):
-                certain[i] = False
-            log_sums[i] = (
-                offset + math.log(z) + slope[0] * local[0, p] + slope[1] * local[1, p] + slope[2] * local[2, p]
-            )
-            if slopes:
-                for axis in range(first_axis, 3):
-                    means[i, axis - first_axis] = raw[0, 1 + axis - first_axis, p] / (alpha[axis] * z) + (
-                        tilt[axis] + shift[axis]
-                    )
-            else:
-                for channel in range(means.shape[1]):
-                    means[i, channel] = raw[1 + channel, 0, p] / z
+        c, begin, end = chunks[q, 0], chunks[q, 1], chunks[q, 2]
+        at = c
+        for axis in range(k - 1, -1, -1):
+            tilt[axis] = tilts[axis, at % cells[axis]]
+            at //= cells[axis]
+        if not _answers(begin, end, local, alpha, tilt, shift, base + logs[c], least[c], slopes, raw):
+            for p in range(begin, end):
+                certain[order[p]] = False
+
+
+@njit(nogil=True, cache=True)
+def deliver(first, last, places, directions, shift, raw, log_sums, means):
+    """Put log sums, moved by <direction, shift>, and means into the points' own order."""
+    flat, stride = raw.reshape(-1), raw.shape[2]
+    for i in range(first, last):
+        p = places[i]
+        log_sum = flat[p]
+        for axis in range(shift.size):
+            log_sum += directions[i, axis] * shift[axis]
+        log_sums[i] = log_sum
+        for channel in range(means.shape[1]):
+            means[i, channel] = flat[(1 + channel) * stride + p]
 
 
 @njit(fastmath=EXACT, nogil=True, cache=True)
-def tilted(first, last, logs, keys, centre, exponents, tops):
-    """Fill exponents[j] = logs[j] + <centre, keys[j]> for blocks of TOGETHER atoms, with each block's largest."""
+def tilted(first, last, logs, keys, shift, centre, exponents, tops):
+    """Fill exponents[j] = logs[j] + <centre, keys[j] - shift> for blocks of TOGETHER atoms, with each block's largest."""
     for b in range(first, last):
+        begin, end = b * TOGETHER, min((b + 1) * TOGETHER, logs.size)
+        out, given, points = exponents[begin:end], logs[begin:end], keys[begin:end]
+        for j in range(out.size):
+            out[j] = given[j]
+        for axis in range(centre.size):
+            along, offset = centre[axis], shift[axis]
+            for j in range(out.size):
+                out[j] += along * (points[j, axis] - offset)
         top = -math.inf
-        for j in range(b * TOGETHER, min((b + 1) * TOGETHER, logs.size)):
-            x = logs[j]
-            for axis in range(centre.size):
-                x += centre[axis] * keys[j, axis]
-            exponents[j] = x
-            top = max(top, x)
+        for j in range(out.size):
+            top = maximum(top, out[j])
         tops[b] = top
 
 
@@ -257,12 +269,11 @@ def powers(first, last, exponents, top):
 def box(first, last, a, low, high):
     """Fill low[b] and high[b], the bounds of blocks of TOGETHER points; not finite if any is not."""
     for b in range(first, last):
+        points = a[b * TOGETHER : min((b + 1) * TOGETHER, a.shape[0])]
         for axis in range(a.shape[1]):
-            least, most, nothing = a[b * TOGETHER, axis], a[b * TOGETHER, axis], 0.0
-            for i in range(b * TOGETHER, min((b + 1) * TOGETHER, a.shape[0])):
-                x = a[i, axis]
-                least = min(least, x)
-                most = max(most, x)
-                nothing += x * 0.0
-            low[b, axis] = least + nothing
-            high[b, axis] = most + nothing
+            least = most = points[0, axis]
+            for i in range(points.shape[0]):
+                least = -maximum(-least, -points[i, axis])
+                most = maximum(most, points[i, axis])
+            low[b, axis] = least
+            high[b, axis] = most

@@ -21,20 +21,23 @@ from particles.softmax.kernels import aligned, opened
 
 Integers = NDArray[np.int64]
 
-_SORTED_TOGETHER = 1 << 16  # points that one piece of the sort handles, whatever the number of threads
+_BLOCKS = 1 << 13, 1 << 16  # fewest and most points that are sorted at a time, whatever the number of threads
+_ENOUGH = 64  # points of a cell in a block that is sorted by itself
 _LONGEST = 2048  # points of a chunk
 
 
 @dataclass(frozen=True, eq=False)
 class Sorted:
-    """Points in the order of their cells: place p holds point order[p], with local coordinates local[:, p].
+    """Points in the order of their cells, block by block where a block holds many points of each cell.
 
-    `local` has the missing axes first and spare room behind; `chunks` are rows (cell, begin, end, chunks of that
-    cell), cells without points left out.
+    Place p holds point order[p], with local coordinates local[:, p] and what it carries, carried[:, p]; both have spare
+    room behind. Point i stands at place places[i]. Chunks are rows (cell, begin, end) of places, none empty.
     """
 
-    order: Integers
+    order: NDArray[np.int32]
+    places: NDArray[np.int32]
     local: Array
+    carried: Array
     chunks: Integers
 
     @property
@@ -70,23 +73,34 @@ class Cells:
         """Cells along three axes."""
         return _three(self.counts)
 
-    def sort(self, points: Array, longest: int = _LONGEST) -> Sorted:
-        """Return the points (m, k) sorted by cell; those outside belong to the nearest cell."""
+    def sort(self, points: Array, origin: Array | None = None, carried: Array | None = None) -> Sorted:
+        """Return the points (m, k), relative to an origin, sorted by cell; those outside belong to the nearest cell.
+
+        carried : (channels, m) array, put into the same order.
+        """
         kernel = opened("_chebyshev")
-        m = len(points)
-        blocks = -(-m // _SORTED_TOGETHER)
-        index = np.empty(m, np.int32)
-        places = np.zeros((blocks, int(np.prod(self.counts))), np.int64)
-        starts = np.empty(places.shape[1] + 1, np.int64)
-        order = np.empty(m, np.int64)
-        local = np.zeros((3, m + kernel.BATCH))
-        where = (points, self.lower, self.scale, np.asarray(self.counts, np.int64), index)
-        cost = 20 * min(m, _SORTED_TOGETHER)
-        share_rows(lambda a, b: kernel.cells_of(a, b, blocks, *where, places), blocks, cost)
-        kernel.starts_of(places, starts)
-        share_rows(lambda a, b: kernel.place(a, b, blocks, *where, places, order, local), blocks, cost)
-        chunks = np.empty((places.shape[1] + m // longest + 1, 4), np.int64)
-        return Sorted(order, local, chunks[: kernel.chunks_of(starts, longest, chunks)])
+        m, k = points.shape
+        cells = int(np.prod(self.counts))
+        block = min(max(_BLOCKS[0], _ENOUGH * cells), _BLOCKS[1])
+        blocks, apart = -(-m // block), _ENOUGH * cells <= block
+        carried = np.empty((0, m)) if carried is None else carried
+        origin = np.zeros(k) if origin is None else origin
+        counts = np.zeros((blocks, cells), np.int64)
+        starts = np.empty((blocks if apart else 1) * cells + 1, np.int64)
+        order, places = np.empty(m, np.int32), np.zeros(m, np.int32)
+        room = m + kernel.BATCH
+        local, at_places = np.empty((k, room)), np.empty((len(carried), room))
+        local[:, m:] = 0.0
+        at_places[:, m:] = 0.0
+        where = (points, origin, self.lower, self.scale, np.asarray(self.counts, np.int64))
+        cost = 20 * min(m, block)
+        share_rows(lambda a, b: kernel.count_points(a, b, blocks, *where, places, counts), blocks, cost)
+        kernel.starts_of(counts, apart, starts)
+        share_rows(lambda a, b: kernel.place(a, b, blocks, places, counts, order), blocks, cost)
+        share_rows(lambda a, b: kernel.gather(a, b, order, *where, carried, local, at_places), m, 20)
+        chunks = np.empty((len(starts) + m // _LONGEST, 3), np.int64)
+        chunks = chunks[: kernel.chunks_of(starts, cells, _LONGEST, chunks)]
+        return Sorted(order, places, local, at_places, chunks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,10 +222,10 @@ class Series:
         return out
 
 
-def moments(cells: Cells, truncation: Truncation, points: Sorted, weights: Array) -> Array:
-    """Return M[channel, (cell, r)] = sum_j weights[channel, j] T_{r_1}(t_1) ... T_{r_k}(t_k) over the points of a cell.
+def moments(cells: Cells, truncation: Truncation, points: Sorted) -> Array:
+    """Return M[channel, (cell, r)] = sum_j w[channel, j] T_{r_1}(t_1) ... T_{r_k}(t_k) over the points of a cell.
 
-    The shape is that of the coefficients of a `Series`; weights (channels, n) are in the points' own order.
+    The weights are what the points carry; the shape is that of the coefficients of a `Series`.
     """
     kernel = opened("_moments")
     k = len(cells.counts)
@@ -220,17 +234,14 @@ def moments(cells: Cells, truncation: Truncation, points: Sorted, weights: Array
     r1, r2, limit = _padded(truncation.rows, kernel.WIDTH)
     pairs = np.stack([r1, r2, (r1 * width2 + r2) * width3], axis=1)
     padded = -(-degrees[2] // kernel.LANES) * kernel.LANES
-    channels = len(weights)
-    sorted_weights = np.zeros((channels, points.stride))
-
-    def gather(first: int, last: int) -> None:
-        for row, out in zip(weights, sorted_weights, strict=True):
-            kernel.gather(first, last, points.order, row, out)
-
-    share_rows(gather, len(points.order), 10 * channels)
+    channels = len(points.carried)
     tensor = np.zeros((channels, *(counts * degrees)[3 - k :]))
     size = tensor.size // channels
-    shared = points.chunks[:, 3] > 1
+    chunks, bounds = _groups(points.chunks)
+    owners = chunks[bounds[:-1], 0]
+    shared = np.zeros(len(owners), np.bool_)
+    shared[1:] = owners[1:] == owners[:-1]
+    shared[:-1] |= shared[1:]
     slots = np.where(shared, np.cumsum(shared) - 1, -1)
     partial = np.empty((np.count_nonzero(shared), channels * len(pairs) * padded))
     deepest = max(*degrees, 2)
@@ -240,15 +251,27 @@ def moments(cells: Cells, truncation: Truncation, points: Sorted, weights: Array
 
     def work(first: int, last: int) -> None:
         kernel.moments(
-            first, last, points.chunks, slots, points.local.reshape(-1), points.stride, sorted_weights.reshape(-1),
+            first, last, chunks, bounds, slots, points.local.reshape(-1), points.stride, points.carried.reshape(-1),
             degrees, counts, pairs, limit, flat, size, partial, aligned(scratch),
         )  # fmt: skip
 
-    each = 1 + len(points.order) // max(1, len(points.chunks))
-    share_rows(work, len(points.chunks), (40 + truncation.kept * channels // 8) * each)
+    each = 1 + len(points.order) // max(1, len(owners))
+    share_rows(work, len(owners), (40 + truncation.kept * channels // 8) * each)
     if len(partial):
-        kernel.collect(points.chunks, slots, degrees, counts, pairs, flat, channels, size, partial)
+        kernel.collect(owners, slots, degrees, counts, pairs, flat, channels, size, partial)
     return tensor
+
+
+def _groups(chunks: Integers) -> tuple[Integers, Integers]:
+    """Return the chunks ordered by cell, and bounds of groups of them, of one cell and about _LONGEST points each."""
+    chunks = chunks[np.argsort(chunks[:, 0], kind="stable")]
+    cells, counts = chunks[:, 0], chunks[:, 2] - chunks[:, 1]
+    new = np.ones(len(chunks), np.bool_)
+    new[1:] = cells[1:] != cells[:-1]
+    before = np.cumsum(counts) - counts
+    of_cell = before - np.maximum.accumulate(np.where(new, before, 0))
+    new[1:] |= of_cell[1:] // _LONGEST != of_cell[:-1] // _LONGEST
+    return chunks, np.append(np.flatnonzero(new), len(chunks))
 
 
 def _padded(rows: tuple[Integers, ...], multiple: int) -> tuple[Integers, ...]:

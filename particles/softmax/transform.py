@@ -77,7 +77,7 @@ class Transform:
         i, j = np.triu_indices(c)
         covs = np.empty((len(a), c, c))
         covs[:, i, j] = covs[:, j, i] = moments[:, c:] - moments[:, i] * moments[:, j]
-        covs *= self._atoms.size**2
+        covs *= self._atoms.frame.size**2
         if left.any():
             covs[left] = self._dense.covariance(a[left])
         return covs

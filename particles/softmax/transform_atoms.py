@@ -8,6 +8,7 @@ e^{-gap} times its term for all a of the box.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,16 +44,33 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
+class Frame:
+    """The box of values: means are found relative to its centre, in units of the largest distance from it."""
+
+    values: Array
+
+    @cached_property
+    def centre(self) -> Array:
+        """The middle of the box."""
+        return _box(self.values)[0]
+
+    @cached_property
+    def size(self) -> float:
+        """The largest distance of a value from the centre, 1 if there is none."""
+        around = self.values - self.centre
+        return float(np.sqrt(np.einsum("ij,ij->i", around, around).max())) or 1.0
+
+
+@dataclass(frozen=True, eq=False)
 class Atoms:
-    """The atoms that carry something, centred; values in units of their radius, None if they are the keys."""
+    """Atoms that carry something: keys and their box, logs of weights, values and the frame of all values."""
 
     keys: Array
     centre: Array
     radii: Array
     logs: Array
     values: Array
-    value_centre: Array
-    size: float
+    frame: Frame
     own_values: bool
 
     @classmethod
@@ -62,12 +80,8 @@ class Atoms:
         if not carrying.all():
             keys, log_weights = keys[carrying], log_weights[carrying]
             values = None if values is None else values[carrying]
-        centre, keys, radii = _centred(keys)
-        value_centre, own, _ = (centre, keys, radii) if values is None else _centred(values)
-        size = float(np.sqrt(np.einsum("ij,ij->i", own, own).max())) or 1.0
-        return cls(
-            keys, centre, np.maximum(radii, 1e-100), log_weights, own / size, value_centre, size, values is not None
-        )
+        seen = keys if values is None else values
+        return cls(keys, *_box(keys), log_weights, seen, Frame(seen), values is not None)
 
     def seconds(self, a: Array, second: bool, tol: float, caution: int = 1) -> float:
         """Return the predicted seconds of one core for `evaluate`, inf if it cannot or need not be done."""
@@ -75,10 +89,10 @@ class Atoms:
             a = a[np.isfinite(a).all(axis=1)]
         if len(a) == 0:
             return np.inf
-        _, widths = self._box(a)
+        _, widths = self._directions(a)
         return transform_plan.cheapest(widths * self.radii, self._work(len(a), second), tol, caution)[0]
 
-    def _box(self, a: Array) -> tuple[Array, Array]:
+    def _directions(self, a: Array) -> tuple[Array, Array]:
         """Return the centre and half widths of the box of directions, widened where slopes would be lost in it."""
         low, high = _bounds(a)
         return 0.5 * (low + high), np.maximum(0.5 * (high - low) * (1 + 4 * _EPS), 0.5 / self.radii)
@@ -100,7 +114,7 @@ class Atoms:
         answers = Answers.unknown(m, self._channels(second))
         if m == 0:
             return answers
-        centre, widths = self._box(a)
+        centre, widths = self._directions(a)
         if not np.isfinite(centre).all():
             finite = np.isfinite(a).all(axis=1)
             answers.certain[~finite] = True
@@ -114,23 +128,21 @@ class Atoms:
             for part in range(1 << a.shape[1]):
                 some = np.flatnonzero(octant == part)
                 if len(some):
-                    near = self._carrying(*self._box(a[some]), tol)
+                    near = self._carrying(*self._directions(a[some]), tol)
                     answers.put(some, near.evaluate(a[some], second, tol, caution))
         return answers
 
     def _carrying(self, centre: Array, widths: Array, tol: float) -> Atoms:
         """Return the atoms that are not negligible beside the leading one, for any direction of a box."""
-        exponents = self.logs + self.keys @ centre
+        exponents = self.logs + (self.keys - self.centre) @ centre
         leader = int(np.argmax(exponents))
         behind = exponents - exponents[leader] + np.abs(self.keys - self.keys[leader]) @ widths
         keep = behind > np.log(tol / (100.0 * len(behind)))
         if keep.mean() > 0.8:
             return self
-        offset, keys, radii = _centred(self.keys[keep])
-        return replace(
-            self, keys=keys, centre=self.centre + offset, radii=np.maximum(radii, 1e-100), logs=self.logs[keep],
-            values=self.values[keep],
-        )  # fmt: skip
+        keys = self.keys[keep]
+        centre, radii = _box(keys)
+        return replace(self, keys=keys, centre=centre, radii=radii, logs=self.logs[keep], values=self.values[keep])
 
     def _whole(self, a: Array, second: bool, tol: float, plan: Plan, centre: Array, widths: Array) -> Answers:
         slopes = not (self.own_values or second)
@@ -139,10 +151,10 @@ class Atoms:
         weights, top, bottom = self._tilted(centre)
         sources = Cells(-self.radii, self.radii, plan.key_cells)
         targets = Cells(centre - widths, centre + widths, plan.cells)
-        weights = weights[None]
+        carried = weights[None]
         if not slopes:
-            weights = np.concatenate([weights, weights * self._moments(second)])
-        tensor = moments(sources, plan.key_terms, sources.sort(self.keys), weights)
+            carried = np.concatenate([carried, weights * self._moments(second)])
+        tensor = moments(sources, plan.key_terms, sources.sort(self.keys, self.centre, carried))
         lost = len(self.keys) * 1e-290 if bottom < top - 660.0 else 0.0
         at = targets.sort(a)
         pairs = CellPairs.of(plan, sources, targets, centre, lost, tensor, at)
@@ -150,24 +162,22 @@ class Atoms:
         raw = Series(targets, plan.terms, tensor).at(at, int(slopes))
         least = pairs.least(tensor, tol, int(slopes))
         k = a.shape[1]
-        tilts = np.zeros((3, max(plan.cells)))
+        tilts = np.zeros((k, max(plan.cells)))
         for axis in range(k):
-            tilts[3 - k + axis, : plan.cells[axis]] = pairs.tilts[axis]
-        shift = np.concatenate([np.zeros(3 - k), self.centre])
-        alpha = np.concatenate([np.ones(3 - k), widths / plan.cells])
-        logs = pairs.logs
+            tilts[axis, : plan.cells[axis]] = pairs.tilts[axis]
+        alpha = widths / plan.cells
 
-        def work(first: int, last: int) -> None:
-            opened("_transform").finish(
-                first, last, at.chunks, at.order, at.local, targets.three, alpha, tilts, shift, logs, least, raw,
-                slopes, top, log_sums, means, certain,
-            )  # fmt: skip
-
-        share_rows(work, len(at.chunks), 50 * (1 + len(a) // len(at.chunks)))
-        log_sums += a @ self.centre
+        kernel, base = opened("_transform"), top
+        finished = (at.chunks, at.order, at.local[:, :m], plan.cells, alpha, tilts, self.centre, pairs.logs, least)
+        share_rows(
+            lambda first, last: kernel.finish(first, last, *finished, slopes, base, raw, certain),
+            len(at.chunks), 20 * (1 + m // len(at.chunks)),
+        )  # fmt: skip
+        where = (at.places, a, self.centre, raw, log_sums, means)
+        share_rows(lambda first, last: kernel.deliver(first, last, *where), m, 20)
         if not (slopes or second):
-            means *= self.size
-            means += self.value_centre
+            means *= self.frame.size
+            means += self.frame.centre
         return Answers(log_sums, means, certain)
 
     def _tilted(self, centre: Array) -> tuple[Array, float, float]:
@@ -175,14 +185,14 @@ class Atoms:
         kernel = opened("_transform")
         n = len(self.keys)
         weights, tops = np.empty(n), np.empty(-(-n // kernel.TOGETHER))
-        where = (self.logs, self.keys, centre, weights, tops)
+        where = (self.logs, self.keys, self.centre, centre, weights, tops)
         share_rows(lambda first, last: kernel.tilted(first, last, *where), len(tops), 4 * kernel.TOGETHER)
         top, bottom = float(tops.max()), float(weights.min())
         share_rows(lambda first, last: kernel.powers(first, last, weights, top), n, 4)
         return weights, top, bottom
 
     def _moments(self, second: bool) -> Array:
-        v = self.values.T
+        v = ((self.values - self.frame.centre) / self.frame.size).T
         if not second:
             return v
         i, j = np.triu_indices(len(v))
@@ -198,8 +208,7 @@ def _bounds(a: Array) -> tuple[Array, Array]:
     return low.min(axis=0), high.max(axis=0)
 
 
-def _centred(points: Array) -> tuple[Array, Array, Array]:
-    """Return the centre of the points' box, the points relative to it, and the half widths."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    centre = 0.5 * (low + high)
-    return centre, points - centre, 0.5 * (high - low) * (1 + 4 * _EPS)
+def _box(points: Array) -> tuple[Array, Array]:
+    """Return the centre of the points' box and its half widths, a little widened and never zero."""
+    low, high = _bounds(points)
+    return 0.5 * (low + high), np.maximum(0.5 * (high - low) * (1 + 4 * _EPS), 1e-100)
