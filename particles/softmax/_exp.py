@@ -1,8 +1,8 @@
 """Base-2 exponential, logarithm and maximum in a form that LLVM turns into vector instructions.
 
 2^s = 2^i 2^f with i = round(s), |f| <= 1/2. The factor 2^f is a polynomial of degree 11 (least maximum error
-3e-18, below rounding); 2^i is added to the exponent bits. No branch, no table, no library call. The logarithm of 2^i m, m between sqrt(1/2) and
-sqrt(2), is i log 2 + 2 atanh((m - 1) / (m + 1)), the latter by its power series.
+3e-18, below rounding); 2^i is added to the exponent bits. No branch, no table, no library call. The logarithm of
+2^i m, m between sqrt(1/2) and sqrt(2), is i log 2 + 2 atanh((m - 1) / (m + 1)), the latter by its power series.
 """
 
 from llvmlite import ir

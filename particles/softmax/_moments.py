@@ -7,7 +7,7 @@ across vector registers.
 from numba import njit
 
 from particles.softmax._chebyshev import BATCH, TILE, basis_at
-from particles.softmax._exp import EXACT
+from particles.softmax._exp import EXACT, REDUCE
 from particles.softmax._lanes import constant, fma, load, outer, store
 from particles.softmax._simd import LANES
 
@@ -33,7 +33,7 @@ def moments(
     partial,
     scratch,
 ):
-    """Add sum_j w_j T_{r_1}(t_1) T_{r_2}(t_2) T_{r_3}(t_3) over each group of chunks to the tensor, or write it to its slot.
+    """Add sum_j w_j T_{r_1}(t_1) T_{r_2}(t_2) T_{r_3}(t_3) over a group of chunks to the tensor, or write it to a slot.
 
     pairs[:, (r_1, r_2, r_1 N_2 N_3 + r_2 N_3)], padded to a multiple of WIDTH by repeating the last; weights and the
     tensor hold `channels` parts, of `stride` and `size` entries.
@@ -189,3 +189,20 @@ def _two(left, back, padded, r, count, sums, row):
     for i in range(count):
         total = outer(total, left, _eight(i, BATCH), back, (i * padded + r, i * padded + r + half))
     store(sums, places, total)
+
+
+@njit(fastmath=REDUCE, nogil=True, cache=True)
+def summary(first, last, chunks, local, weights, out):
+    """Fill out[:, q] with the sums of w, w t_k and w t_k^2 over chunk q."""
+    k = local.shape[0]
+    for q in range(first, last):
+        w = weights[chunks[q, 1] : chunks[q, 2]]
+        out[0, q] = w.sum()
+        for axis in range(k):
+            t = local[axis, chunks[q, 1] : chunks[q, 2]]
+            mean, square = 0.0, 0.0
+            for i in range(w.size):
+                mean += w[i] * t[i]
+                square += w[i] * (t[i] * t[i])
+            out[1 + axis, q] = mean
+            out[1 + k + axis, q] = square

@@ -242,7 +242,7 @@ def deliver(first, last, places, directions, shift, raw, log_sums, means):
 
 @njit(fastmath=EXACT, nogil=True, cache=True)
 def tilted(first, last, logs, keys, shift, centre, exponents, tops):
-    """Fill exponents[j] = logs[j] + <centre, keys[j] - shift> for blocks of TOGETHER atoms, with each block's largest."""
+    """Fill exponents[j] = logs[j] + <centre, keys[j] - shift> for blocks of TOGETHER atoms; tops[b] is the largest."""
     for b in range(first, last):
         begin, end = b * TOGETHER, min((b + 1) * TOGETHER, logs.size)
         out, given, points = exponents[begin:end], logs[begin:end], keys[begin:end]

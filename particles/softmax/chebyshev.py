@@ -45,6 +45,12 @@ class Sorted:
         """Length of a row of `local`."""
         return self.local.shape[1]
 
+    def numbers(self, cells: Cells) -> Array:
+        """Return how many points lie in each cell, in the shape of the cells."""
+        cell, begin, end = self.chunks.T
+        counts = np.bincount(cell, end - begin, int(np.prod(cells.counts)))
+        return counts.reshape(cells.counts).astype(float)
+
 
 @dataclass(frozen=True, eq=False)
 class Cells:
@@ -260,6 +266,17 @@ def moments(cells: Cells, truncation: Truncation, points: Sorted) -> Array:
     if len(partial):
         kernel.collect(owners, slots, degrees, counts, pairs, flat, channels, size, partial)
     return tensor
+
+
+def summary(cells: Cells, points: Sorted) -> Array:
+    """Return, for each cell, sums of w, w t_k and w t_k^2 over its points: shape (1 + 2 k, cells)."""
+    k = len(cells.counts)
+    of_chunks = np.empty((1 + 2 * k, len(points.chunks)))
+    where = (points.chunks, points.local, points.carried[0], of_chunks)
+    each = 1 + len(points.order) // max(1, len(points.chunks))
+    share_rows(lambda a, b: opened("_moments").summary(a, b, *where), len(points.chunks), 4 * each)
+    size = int(np.prod(cells.counts))
+    return np.array([np.bincount(points.chunks[:, 0], row, size) for row in of_chunks])
 
 
 def _groups(chunks: Integers) -> tuple[Integers, Integers]:

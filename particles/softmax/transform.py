@@ -19,9 +19,7 @@ import numpy as np
 
 from particles.checks import Array
 from particles.softmax.dense import Dense
-from particles.softmax.transform_atoms import Answers, Atoms
-
-_DENSE = 0.6e-9  # seconds of an interaction of the dense engine
+from particles.softmax.transform_atoms import DENSE, Answers, Atoms
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +85,6 @@ class Transform:
         atoms = self._atoms
         answers = atoms.evaluate(a, second, self.tol)
         some = np.flatnonzero(~answers.certain)
-        if atoms.seconds(a[some], second, self.tol, caution=2) < len(some) * len(atoms.keys) * _DENSE:
+        if atoms.seconds(a[some], second, self.tol, caution=2) < len(some) * len(atoms.keys) * DENSE:
             answers.put(some, atoms.evaluate(a[some], second, self.tol, caution=2))
         return answers

@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from particles.checks import Array
-from particles.softmax import transform_plan
+from particles.softmax import transform_line, transform_plan
 from particles.softmax._rows import share_rows
-from particles.softmax.chebyshev import Cells, Series, moments
+from particles.softmax.chebyshev import Cells, Series, Sorted, moments, summary
 from particles.softmax.kernels import opened
 from particles.softmax.transform_axes import along_axes
 from particles.softmax.transform_pairs import CellPairs
 from particles.softmax.transform_plan import Plan, Work
 
+DENSE = 0.6e-9  # seconds of an interaction of the dense engine
 _EPS = float(np.finfo(float).eps)
 
 
@@ -111,18 +112,18 @@ class Atoms:
         With `second`, first and second moments in units of the values instead of the means.
         """
         m = len(a)
-        answers = Answers.unknown(m, self._channels(second))
         if m == 0:
-            return answers
+            return Answers.unknown(m, self._channels(second))
         centre, widths = self._directions(a)
         if not np.isfinite(centre).all():
-            finite = np.isfinite(a).all(axis=1)
+            answers, finite = Answers.unknown(m, self._channels(second)), np.isfinite(a).all(axis=1)
             answers.certain[~finite] = True
             answers.put(np.flatnonzero(finite), self.evaluate(a[finite], second, tol, caution))
             return answers
         seconds, plan = transform_plan.cheapest(widths * self.radii, self._work(m, second), tol, caution)
         if plan is not None:
             return self._whole(a, second, tol, plan, centre, widths)
+        answers = Answers.unknown(m, self._channels(second))
         if seconds < np.inf:
             octant = (a > centre) @ (1 << np.arange(a.shape[1]))
             for part in range(1 << a.shape[1]):
@@ -146,39 +147,55 @@ class Atoms:
 
     def _whole(self, a: Array, second: bool, tol: float, plan: Plan, centre: Array, widths: Array) -> Answers:
         slopes = not (self.own_values or second)
-        m, columns = len(a), self.keys.shape[1] if slopes else self._channels(second)
-        log_sums, means, certain = np.empty(m), np.empty((m, columns)), np.ones(m, np.bool_)
         weights, top, bottom = self._tilted(centre)
+        weights = weights[None] if slopes else np.concatenate([weights[None], weights * self._moments(second)])
         sources = Cells(-self.radii, self.radii, plan.key_cells)
         targets = Cells(centre - widths, centre + widths, plan.cells)
-        carried = weights[None]
-        if not slopes:
-            carried = np.concatenate([carried, weights * self._moments(second)])
-        tensor = moments(sources, plan.key_terms, sources.sort(self.keys, self.centre, carried))
         lost = len(self.keys) * 1e-290 if bottom < top - 660.0 else 0.0
-        at = targets.sort(a)
-        pairs = CellPairs.of(plan, sources, targets, centre, lost, tensor, at)
-        tensor = along_axes(pairs.matrices, tensor)
-        raw = Series(targets, plan.terms, tensor).at(at, int(slopes))
-        least = pairs.least(tensor, tol, int(slopes))
-        k = a.shape[1]
-        tilts = np.zeros((k, max(plan.cells)))
-        for axis in range(k):
-            tilts[axis, : plan.cells[axis]] = pairs.tilts[axis]
-        alpha = widths / plan.cells
-
-        kernel, base = opened("_transform"), top
-        finished = (at.chunks, at.order, at.local[:, :m], plan.cells, alpha, tilts, self.centre, pairs.logs, least)
-        share_rows(
-            lambda first, last: kernel.finish(first, last, *finished, slopes, base, raw, certain),
-            len(at.chunks), 20 * (1 + m // len(at.chunks)),
-        )  # fmt: skip
-        where = (at.places, a, self.centre, raw, log_sums, means)
-        share_rows(lambda first, last: kernel.deliver(first, last, *where), m, 20)
+        if len(centre) == 1:
+            origin = float(self.centre[0])
+            parts = transform_line.moments(sources, 3, self.keys, origin, weights[:1]).reshape(-1, 3).T
+            parts = np.stack([parts[0], parts[1], 0.5 * (parts[0] + parts[2])])
+            pairs = CellPairs.of(plan, sources, targets, parts, lost, np.ones(plan.cells), 0.0, tol, slopes)
+            tensor = transform_line.moments(sources, int(pairs.key_terms.degrees[2]), self.keys, origin, weights)
+            tensor = along_axes(pairs.matrices, tensor)
+            answers = Answers(*transform_line.answers(
+                targets, int(pairs.terms.degrees[2]), a, tensor, slopes, pairs.tilts[0], origin, top + pairs.logs,
+                pairs.least(tensor, tol, slopes),
+            ))  # fmt: skip
+        else:
+            keys, at = sources.sort(self.keys, self.centre, weights), targets.sort(a)
+            parts, numbers = summary(sources, keys), at.numbers(targets)
+            spare = 0.05 * plan.seconds / (len(self.keys) * DENSE)  # what the dense engine does in little time
+            pairs = CellPairs.of(plan, sources, targets, parts, lost, numbers, min(spare, 0.01 * len(a)), tol, slopes)
+            tensor = along_axes(pairs.matrices, moments(sources, pairs.key_terms, keys))
+            raw = Series(targets, pairs.terms, tensor).at(at, int(slopes))
+            least = pairs.least(tensor, tol, slopes)
+            answers = self._finished(a, at, raw, slopes, pairs, top, least, widths / plan.cells)
         if not (slopes or second):
-            means *= self.frame.size
-            means += self.frame.centre
-        return Answers(log_sums, means, certain)
+            np.multiply(answers.means, self.frame.size, out=answers.means)
+            np.add(answers.means, self.frame.centre, out=answers.means)
+        return answers
+
+    def _finished(
+        self, a: Array, at: Sorted, raw: Array, slopes: bool, pairs: CellPairs, top: float, least: Array, alpha: Array
+    ) -> Answers:
+        """Turn series at sorted directions into answers, in place and then in the directions' own order."""
+        kernel = opened("_transform")
+        cells, (m, k) = pairs.plan.cells, a.shape
+        answers = Answers(np.empty(m), np.empty((m, raw.shape[0] * raw.shape[1] - 1)), np.ones(m, np.bool_))
+        tilts = np.zeros((k, max(cells)))
+        for axis in range(k):
+            tilts[axis, : cells[axis]] = pairs.tilts[axis]
+        series = (at.chunks, at.order, at.local[:, :m], cells, alpha, tilts, self.centre, pairs.logs, least)
+        share_rows(
+            lambda first, last: kernel.finish(first, last, *series, slopes, top, raw, answers.certain),
+            len(at.chunks),
+            20 * (1 + m // len(at.chunks)),
+        )
+        where = (at.places, a, self.centre, raw, answers.log_sums, answers.means)
+        share_rows(lambda first, last: kernel.deliver(first, last, *where), m, 20)
+        return answers
 
     def _tilted(self, centre: Array) -> tuple[Array, float, float]:
         """Return weights times e^{<centre, keys> - top}, and the top and bottom of the exponents."""

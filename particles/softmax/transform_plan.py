@@ -17,6 +17,7 @@ from particles.checks import Array
 from particles.softmax.chebyshev import Integers, Truncation
 
 SLACK = (8.0, 1.0, 1.0)  # of errors over what is left out, which has slopes; measured: 5.6, 0.4, 0.3
+COARSER = (1.0, 16.0, 16.0)  # what series in directions may leave out over what those in keys may: it is measured
 ROUNDINGS = 8.0 * float(np.finfo(float).eps)  # of errors over the largest terms; measured: 4 roundings
 _RHO = (0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0)
 _MOST_TERMS = 70
@@ -79,14 +80,22 @@ def tail(rho: float, degree: int) -> tuple[float, Array]:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Cells and terms for keys and for directions, and the predicted seconds of one core."""
+    """Cells for keys and for directions, how far sums may lie below their largest terms, and seconds of one core.
+
+    What may be left out follows from the spread that is measured, `spread` is what was expected.
+    """
 
     key_cells: Integers
     cells: Integers
-    key_terms: Truncation
-    terms: Truncation
-    eps: float
+    key_rhos: tuple[float, ...]
+    rhos: tuple[float, ...]
+    spread: float
     seconds: float
+
+    def terms(self, spread: float, tol: float, slopes: int) -> tuple[float, Truncation, Truncation]:
+        """Return what may be left out of the largest value of a cell, and the terms of keys' and directions' cells."""
+        eps = _eps(spread, len(self.rhos), tol)
+        return eps, truncation(self.key_rhos, eps, 0), truncation(self.rhos, eps * COARSER[len(self.rhos) - 1], slopes)
 
 
 @dataclass(frozen=True)
@@ -142,9 +151,7 @@ def _best(sizes: tuple[float, ...], work: Work, tol: float, caution: int) -> Pla
     seconds, rhos = found
     key_cells, key_rhos = _cut(products, rhos[0])
     cells, target_rhos = _cut(products, rhos[1])
-    eps = _eps(key_rhos, target_rhos, tol, caution)
-    keys, targets = truncation(key_rhos, eps, 0), truncation(target_rhos, eps, work.order)
-    return Plan(key_cells, cells, keys, targets, eps, seconds)
+    return Plan(key_cells, cells, key_rhos, target_rhos, _spread(key_rhos, target_rhos, caution), seconds)
 
 
 def _cut(products: Array, rho: float) -> tuple[Integers, tuple[float, ...]]:
@@ -152,29 +159,28 @@ def _cut(products: Array, rho: float) -> tuple[Integers, tuple[float, ...]]:
     return cells, tuple(round_up(x) for x in products / cells)
 
 
-def _eps(key_rhos: tuple[float, ...], rhos: tuple[float, ...], tol: float, caution: int) -> float:
-    """Return what may be left out of the largest value of a cell; 0 if roundings alone may exceed tol.
+def _spread(key_rhos: tuple[float, ...], rhos: tuple[float, ...], caution: int) -> float:
+    """Return how far sums are expected to lie below the largest terms of their cells; measured on even densities."""
+    share = 0.5 if len(rhos) == 1 else 0.42
+    return float(1.5 * np.exp(share * caution * (sum(key_rhos) + sum(rhos))))
 
-    The sums found lie below the largest terms of their cells by a spread that is estimated here and measured later.
-    """
-    spread = 1.5 * float(np.exp(0.5 * caution * (sum(key_rhos) + sum(rhos))))
-    return (
-        0.0
-        if ROUNDINGS * spread > 0.2 * tol
-        else float(2.0 ** np.floor(log2(tol / (4.0 * SLACK[len(rhos) - 1] * spread))))
-    )
+
+def _eps(spread: float, k: int, tol: float) -> float:
+    """Return what may be left out of the largest value of a cell; a power of two, so that plans are found again."""
+    return float(2.0 ** np.floor(log2(tol / (4.0 * SLACK[k - 1] * spread))))
 
 
 def _seconds(products: Array, work: Work, tol: float, key_rho: float, rho: float, caution: int) -> float | None:
     k = len(products)
     key_cells, key_rhos = _cut(products, key_rho)
     cells, rhos = _cut(products, rho)
-    eps = _eps(key_rhos, rhos, tol, caution)
-    if eps == 0.0:
+    spread = _spread(key_rhos, rhos, caution)
+    if ROUNDINGS * spread > 0.2 * tol:
         return None
+    eps = _eps(spread, k, tol)
     if float(np.prod(key_cells.astype(float))) * 50 > _MEMORY or float(np.prod(cells.astype(float))) * 50 > _MEMORY:
         return None
-    keys, targets = truncation(key_rhos, eps, 0), truncation(rhos, eps, work.order)
+    keys, targets = truncation(key_rhos, eps, 0), truncation(rhos, eps * COARSER[k - 1], work.order)
     if max(*keys.degrees, *targets.degrees) >= _MOST_TERMS - 10:
         return None
     sizes = [float(x) for x in key_cells * keys.degrees[3 - k :]]
@@ -185,16 +191,24 @@ def _seconds(products: Array, work: Work, tol: float, key_rho: float, rho: float
         largest = max(largest, float(np.prod(sizes)))
     if 16 * largest * work.channels > _MEMORY:
         return None
-    occupied = min(float(work.n), float(np.prod(key_cells))) * keys.kept
-    padded = work.m + 8.0 * min(float(work.m), float(np.prod(cells)))
-    nanoseconds = (
-        work.n * (70.0 + work.channels * keys.kept / 9.0)
-        + occupied * work.channels
-        + padded * (80.0 + work.channels * targets.kept * (1 + work.order) / 12.0)
-        + work.channels * (multiplications / 13.0 + 8.0 * largest)
-        + 6e5 * (1 + k)
-    )
+    nanoseconds = _each_point(work, keys, targets, key_cells, cells)
+    nanoseconds += work.channels * (multiplications / 13.0 + 8.0 * largest) + 6e5 * (1 + k)
     for axis in range(k):
         few, many = float(keys.degrees[3 - k + axis]), float(targets.degrees[3 - k + axis])
         nanoseconds += float(key_cells[axis] * cells[axis]) * (few + 4.0) * (250.0 + 0.2 * few * many)
     return float(nanoseconds * 1e-9)
+
+
+def _each_point(work: Work, keys: Truncation, targets: Truncation, key_cells: Integers, cells: Integers) -> float:
+    """Return the predicted nanoseconds for moments of all keys and series at all directions."""
+    if len(cells) == 1:
+        return work.n * (12.0 + 0.3 * work.channels * keys.kept) + work.m * (
+            10.0 + work.channels * targets.kept * (1 + work.order) * 0.5
+        )
+    occupied = min(float(work.n), float(np.prod(key_cells))) * keys.kept
+    padded = work.m + 8.0 * min(float(work.m), float(np.prod(cells)))
+    return (
+        work.n * (40.0 + work.channels * keys.kept / 9.0)
+        + occupied * work.channels
+        + padded * (50.0 + work.channels * targets.kept * (1 + work.order) / 12.0)
+    )
