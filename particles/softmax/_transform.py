@@ -56,6 +56,13 @@ def _bessel(x, terms, out):
             out[r] = -out[r]
 
 
+@njit(nogil=True, cache=True)
+def series_of(x, out):
+    """Fill out[i] with the Chebyshev coefficients of e^{x_i t - |x_i|}."""
+    for i in range(x.size):
+        _bessel(x[i], out.shape[1], out[i])
+
+
 @njit(fastmath=REDUCE, nogil=True, cache=True)
 def matrix(a, alpha, y, eta, tilts, scales, degree, cosines, nodes, out):
     """Fill K for e^{a y - (a - a_I) tilt_I - scale_I}; a and y are the centres of the cells, of half widths alpha, eta.
