@@ -117,26 +117,48 @@ def chebyshev(context, before, now, twice):
     return reg.packs(LANES + 2)(before, now, twice), emit
 
 
+def _transpose(builder, rows):
+    """Return LANES packs whose lanes are exchanged with their places."""
+    rows, width = list(rows), 1
+    while width < LANES:  # exchange blocks of `width` between rows that lie `width` apart
+        low = [i + (LANES - width if i & width else 0) for i in range(LANES)]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), LANES), [i + shift for i in low]) for shift in (0, width)]
+        for i in range(LANES):
+            if not i & width:
+                pair = rows[i], rows[i + width]
+                rows[i], rows[i + width] = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        width *= 2
+    return rows
+
+
 @intrinsic
 def turned(context, packs):
     """Return the transpose of the first LANES packs: pack l holds their lanes l."""
 
     def emit(context, builder, signature, arguments):
-        rows = cgutils.unpack_tuple(builder, arguments[0])[:LANES]
-        width = 1
-        while width < LANES:  # exchange blocks of `width` between rows that lie `width` apart
-            low = [i + (LANES - width if i & width else 0) for i in range(LANES)]
-            masks = [
-                ir.Constant(ir.VectorType(ir.IntType(32), LANES), [i + shift for i in low]) for shift in (0, width)
-            ]
-            for i in range(LANES):
-                if not i & width:
-                    pair = rows[i], rows[i + width]
-                    rows[i], rows[i + width] = (builder.shuffle_vector(*pair, mask) for mask in masks)
-            width *= 2
+        rows = _transpose(builder, cgutils.unpack_tuple(builder, arguments[0])[:LANES])
         return context.make_tuple(builder, signature.return_type, rows)
 
     return reg.packs(LANES)(packs), emit
+
+
+@intrinsic
+def transposed(context, source, at, stride, target, to, width):
+    """Write target[to + j width + i] = source[at + i stride + j], i, j < LANES."""
+
+    def emit(context, builder, signature, arguments):
+        given, taken = (reg.data(context, builder, signature.args[k], arguments[k]) for k in (0, 3))
+
+        def places(start, step):
+            return [builder.add(start, builder.mul(step, ir.Constant(reg.INT, i))) for i in range(LANES)]
+
+        rows = [reg.load(builder, given, place) for place in places(*arguments[1:3])]
+        for place, row in zip(places(*arguments[4:6]), _transpose(builder, rows), strict=True):
+            builder.store(row, reg.pointer(builder, taken, place)).align = 8
+        return context.get_dummy_value()
+
+    index = types.intp
+    return types.void(source, index, index, target, index, index), emit
 
 
 def _starts(context, builder, kind, array, i, offset):

@@ -8,7 +8,7 @@ from numba import njit
 
 from particles.softmax._chebyshev import BATCH, TILE, basis_at
 from particles.softmax._exp import EXACT, REDUCE
-from particles.softmax._lanes import constant, fma, load, outer, store
+from particles.softmax._lanes import constant, fma, load, outer, store, transposed
 from particles.softmax._simd import LANES
 
 WIDTH = 8  # rows of moments taken together
@@ -38,9 +38,9 @@ def moments(
     pairs[:, (r_1, r_2, r_1 N_2 N_3 + r_2 N_3)], padded to a multiple of WIDTH by repeating the last; weights and the
     tensor hold `channels` parts, of `stride` and `size` entries.
     """
-    deepest = max(degrees[0], degrees[1], degrees[2], 2)
-    step = deepest * TILE
     padded = -(-degrees[2] // LANES) * LANES
+    deepest = max(degrees[0], degrees[1], padded)
+    step = deepest * TILE
     channels = weights.size // stride
     used = 3 * step
     basis = scratch[:used]
@@ -68,9 +68,9 @@ def moments(
                         for r in range(degrees[axis]):
                             to, at = (axis * deepest + r) * BATCH + tile, axis * step + r * TILE
                             store(front, (to, to + LANES), load(basis, (at, at + LANES)))
-                    for i in range(TILE):
-                        for r in range(degrees[2]):
-                            back[(tile + i) * padded + r] = basis[2 * step + r * TILE + i]
+                    for i in range(0, TILE, LANES):
+                        for r in range(0, padded, LANES):
+                            transposed(basis, 2 * step + r * TILE + i, TILE, back, (tile + i) * padded + r, padded)
                 for channel in range(channels):
                     at = channel * stride + begin
                     for r in range(degrees[0]):

@@ -250,7 +250,7 @@ def moments(cells: Cells, truncation: Truncation, points: Sorted) -> Array:
     shared[:-1] |= shared[1:]
     slots = np.where(shared, np.cumsum(shared) - 1, -1)
     partial = np.empty((np.count_nonzero(shared), channels * len(pairs) * padded))
-    deepest = max(*degrees, 2)
+    deepest = max(*degrees, padded)
     batch = kernel.BATCH
     scratch = 3 * deepest * kernel.TILE + (3 * deepest + padded + kernel.WIDTH) * batch + channels * len(pairs) * padded
     flat = tensor.reshape(-1)
