@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from meanfield.uniform import _LANGEVIN_OVER_S, Uniform, langevin, log_sinhc
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical
-from particles.softmax.lattice import Lattice
+from particles.softmax.lattice import Lattice, lattice
+from particles.softmax.linear import turned
 from particles.softmax.products import add_odd_series
 from particles.softmax.tensor import Tensor, TensorAxes, arrangement
 
@@ -28,6 +29,13 @@ def add_langevin(means: Array, a: Array, half: Array) -> None:
         return
     terms = 1 + int(np.ceil(-19 / np.log(max(largest, 1e-12) / np.pi)))
     add_odd_series(means, a, half, np.asarray(_LANGEVIN_OVER_S.coef[:terms], dtype=np.float64))
+
+
+@lru_cache(maxsize=8)
+def _cell_along(half: float, a_bytes: bytes) -> tuple[Array, Array]:
+    """Return Lambda and its derivative for the uniform law on [-half, half]: grids stay while densities change."""
+    s = half * np.frombuffer(a_bytes)
+    return checks.frozen(log_sinhc(s)), checks.frozen(half * langevin(s))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +109,9 @@ class Density:
         half = 0.5 * self.grid.widths
 
         def cell(k: int, a: Array) -> tuple[Array, Array]:
-            return log_sinhc(half[k] * a), half[k] * langevin(half[k] * a)
+            return _cell_along(float(half[k]), a.tobytes())
 
-        with np.errstate(divide="ignore"):
-            return Tensor(axes, np.log(self.masses), cell)
+        return Tensor(axes, self.masses, cell, half)
 
     @property
     def mean(self) -> Array:
@@ -122,6 +129,9 @@ class Density:
         found = arrangement(a)
         if isinstance(found, TensorAxes):
             return self._tensor.log_sum_and_mean(found)[0]
+        together = None if found is None else self._tensor.interpolated(found.frame)
+        if together is not None:
+            return together[0]
         return self._of_centres(a, found, with_logs=True)[0] + self._cell.cgf(a)
 
     def tilted_mean(self, a: Any) -> Array:
@@ -130,9 +140,19 @@ class Density:
         found = arrangement(a)
         if isinstance(found, TensorAxes):
             return self._tensor.mean(found)
+        together = None if found is None else self._tensor.interpolated(found.frame, with_logs=False)
+        if together is not None:
+            return together[1]
         means = self._of_centres(a, found, with_logs=False)[1]
         add_langevin(means, a, 0.5 * self.grid.widths)
         return means
+
+    def turned_mean(self, x: Any, B: Array, V: Array) -> Array:
+        """V grad Lambda(B^T x) for x of shape (m, d); shape (m, d)."""
+        x = checks.directions("x", x, self.dim)
+        found = lattice(x)
+        means = None if found is None else self._tensor.interpolated(found.frame.turned(B), False, V)
+        return turned(self.tilted_mean(turned(x, B)), V.T) if means is None else means[1]
 
     def tilted_cov(self, a: Any) -> Array:
         """hess Lambda(a), shape (m, d, d)."""
@@ -142,7 +162,7 @@ class Density:
     def _of_centres(self, a: Array, lattice: Lattice | None, with_logs: bool) -> tuple[Array, Array]:
         """Log sums, if they are wanted, and means of the centres: interpolated where quicker, else atom by atom."""
         finite: NDArray[np.bool_] = np.ones(len(a), dtype=bool)
-        if not np.isfinite(a).all():
+        if lattice is None and not np.isfinite(a).all():
             finite = np.asarray(np.isfinite(a).all(axis=1))
         found = None if lattice is None else self._tensor.sheared(lattice, with_logs)
         if found is None:

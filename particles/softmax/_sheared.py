@@ -16,6 +16,7 @@ __all__ = ["HEIGHT", "ROWS", "TILE", "lines", "planes", "targets"]
 HEIGHT = 8 * ROWS
 BATCH = 64  # targets in a row that are interpolated together
 FLOOR = 1e-250
+_ZERO, _TILE = np.int64(0), np.int64(TILE)  # for a literal numba compiles a callee anew
 
 
 @njit(nogil=True, cache=True)
@@ -34,11 +35,11 @@ def lines(first, last, weights, matrices, factors, convert, scratch, sums):
     cells = len(matrices) // 2
     for i in range(start, stop, HEIGHT):
         rows = min(HEIGHT, stop - i)
-        product(A, i * n, n, B, 0, D, 0, TILE, rows * TILE, rows, n, 2 * cells * TILE)
+        product(A, i * n, n, B, _ZERO, D, _ZERO, _TILE, rows * TILE, rows, n, 2 * cells * TILE)
         for panel in range(2 * cells):
             at = panel * rows * TILE
             _turn(D, at, rows, factors, panel % cells, i)
-            product(D, at, TILE, M, 0, C, (panel * slabs + i) * TILE, TILE, 0, rows, TILE, TILE)
+            product(D, at, _TILE, M, _ZERO, C, (panel * slabs + i) * TILE, _TILE, _ZERO, rows, _TILE, _TILE)
 
 
 @njit(nogil=True, cache=True)
@@ -54,22 +55,22 @@ def planes(
     A, B, C, D, M = weights.reshape(-1), matrices.reshape(-1), sums.reshape(-1), scratch, convert.reshape(-1)
     half, panel_step, station = 2 * cells * rows * TILE, slabs * TILE, cells * slabs * TILE
     for i in range(first, last):
-        product(A, i * rows * n, n, B, 0, D, 0, TILE, rows * TILE, rows, n, 2 * cells * TILE)
+        product(A, i * rows * n, n, B, _ZERO, D, _ZERO, _TILE, rows * TILE, rows, n, 2 * cells * TILE)
         for panel in range(2 * cells):
             at, c = panel * rows * TILE, panel % cells
             _turn(D, at, rows, factors, c, 0)
             for r in range(rows):
                 for q in range(TILE):
                     D[at + r * TILE + q] *= front[c, i, q]
-            product(D, at, TILE, M, 0, D, half + at, TILE, 0, rows, TILE, TILE)
+            product(D, at, _TILE, M, _ZERO, D, half + at, _TILE, _ZERO, rows, _TILE, _TILE)
         for r in range(height):
             for k in range(rows):
                 left[r * rows + k] = turns[i, r] * powers[r, k]
                 left[(height + r) * rows + k] = turns[i, r] * weighted[r, k]
         out = i * TILE
-        product(left, 0, rows, D, half, C, out, station, panel_step, height, rows, cells * TILE)
+        product(left, _ZERO, rows, D, half, C, out, station, panel_step, height, rows, cells * TILE)
         at = half + cells * rows * TILE
-        product(left, 0, rows, D, at, C, out + height * station, station, panel_step, height, rows, cells * TILE)
+        product(left, _ZERO, rows, D, at, C, out + height * station, station, panel_step, height, rows, cells * TILE)
         out += 2 * height * station
         product(left, height * rows, rows, D, half, C, out, station, panel_step, height, rows, cells * TILE)
 
@@ -105,12 +106,14 @@ def _add_four(out, a, b, c, d, x, y, z, w):
 def _series(t, terms, line, at, step, basis, out):
     """Fill out[channel, j] with the series of coefficients line[at + channel step:] at t[j]; basis is scratch."""
     count = t.size
-    basis[0, :count], basis[1, :count] = 1.0, t
+    for j in range(count):
+        basis[0, j], basis[1, j] = 1.0, t[j]
     for q in range(2, terms):
         _next_polynomial(t, basis[q - 2, :count], basis[q - 1, :count], basis[q, :count])
     for channel in range(len(out)):
         row = out[channel, :count]
-        row[:] = 0.0
+        for j in range(count):
+            row[j] = 0.0
         for q in range(0, terms, 4):  # coefficients beyond the last are 0
             c = at + channel * step + q
             parts = basis[q, :count], basis[q + 1, :count], basis[q + 2, :count], basis[q + 3, :count]
@@ -126,7 +129,8 @@ def _add_multiple(line, weight, values):
 @njit(nogil=True, cache=True)
 def _interpolate(values, row, panels, cells, channels, station, weights, line):
     """Fill line[channel, cell, q] from the stations of one cell of the middle axis."""
-    line[:] = 0.0
+    for q in range(line.size):
+        line[q] = 0.0
     for channel in range(channels):
         for r in range(len(weights)):
             for c in range(cells):
@@ -143,7 +147,8 @@ def targets(
     """Sum over the first axis, interpolate and divide, for pieces first..last of ROWS of its targets.
 
     Axes 0, ..., d - 1 of x, strides and coordinates are in the order of `sums`, the last one interpolated last. Targets
-    that are not certified get NaN for their logs.
+    that are not certified get NaN for their logs. Return the largest quotient of the sums, at stations, and the sum at
+    a target of the same x_0: of use where each axis has one cell.
     """
     n, d = sums.shape[1], means.shape[1]
     three = d == 3
@@ -152,7 +157,7 @@ def targets(
     basis, found, t = np.zeros((TILE, BATCH)), np.empty((d + 1, BATCH)), np.empty(BATCH)
     middle = np.zeros(max(2, terms[1]))
     weights = np.empty(terms[1])
-    end = d - 1
+    end, spread = d - 1, 1.0
     for piece in range(first, last):
         start = piece * ROWS
         rows = min(ROWS, len(powers) - start)
@@ -160,10 +165,16 @@ def targets(
             source, left = (0, F) if channel == d else (channel, E)
             to = channel * panels * ROWS * TILE
             at = source * panels * n * TILE
-            product(left, start * n, n, C, at, values, to, TILE, ROWS * TILE, rows, n, panels * TILE)
+            product(left, start * n, n, C, at, values, to, _TILE, ROWS * _TILE, rows, n, panels * TILE)
         for row in range(rows):
             i = start + row
             x0 = x[0][i]
+            largest, least = 0.0, math.inf
+            for station in range(panels):
+                bound = 0.0  # for all values of a series
+                for q in range(TILE):
+                    bound += math.fabs(values[(station * ROWS + row) * TILE + q])
+                largest = max(largest, bound)
             for j in range(len(x[1]) if three else 1):
                 base, extra = shear[end, 0] * x0, shifts[0][i]
                 flat = i * strides[0]
@@ -200,6 +211,7 @@ def targets(
                     _series(t[:count], terms[end], line, c * TILE, step, basis, found)
                     for k in range(count):
                         out, total = flat + (begin + k) * strides[end], found[0, k]
+                        least = min(least, total)
                         inverse = 1.0 / total if total > FLOOR else math.nan
                         logs[out] = inverse
                         if with_logs and total > FLOOR:
@@ -207,3 +219,5 @@ def targets(
                         for channel in range(1, d + 1):
                             to = coordinates[d - channel]
                             means[out, to] = offsets[to] + found[channel, k] * inverse
+            spread = max(spread, largest / least if least > FLOOR else math.inf)
+    return spread

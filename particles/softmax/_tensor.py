@@ -15,10 +15,12 @@ from particles.softmax._product import ROWS, TILE, product
 from particles.softmax._quotients import front, line_of_means
 from particles.softmax._simd import LANES
 
-__all__ = ["HEIGHT", "LANES", "ROWS", "TILE", "add_odd_series", "channels", "lines", "planes", "quotients"]
+__all__ = ["HEIGHT", "LANES", "ROWS", "TILE", "WIDTH", "add_odd_series", "channels", "lines", "planes", "quotients"]
 
 BATCH = 192  # numbers whose series are summed together: a multiple of 2 and 3
 HEIGHT = 8 * ROWS  # rows in a piece of work
+WIDTH = 4 * TILE  # columns in it
+_ZERO, _TILE, _WIDTH = np.int64(0), np.int64(TILE), np.int64(WIDTH)  # for a literal numba compiles a callee anew
 
 
 @njit(nogil=True, cache=True)
@@ -28,7 +30,7 @@ def lines(first, last, weights, matrices, sums):
     start, stop = first * HEIGHT, min(last * HEIGHT, rows)
     A, B, C = weights.reshape(-1), matrices.reshape(-1), sums.reshape(-1)
     columns = len(matrices) * TILE
-    product(A, start * n, n, B, 0, C, start * TILE, TILE, rows * TILE, stop - start, n, columns)
+    product(A, start * n, n, B, _ZERO, C, start * TILE, _TILE, rows * TILE, stop - start, n, columns)
 
 
 @njit(nogil=True, cache=True)
@@ -42,10 +44,10 @@ def planes(first, last, weights, powers, weighted, matrices, scratch, sums):
     channel, line, columns = targets * panels * step, panels * step, panels * TILE
     for i in range(first, last):
         out = i * TILE
-        product(A, i * rows * n, n, B, 0, D, 0, TILE, rows * TILE, rows, n, 2 * columns)
-        product(E, 0, rows, D, 0, C, out, line, step, targets, rows, columns)
-        product(E, 0, rows, D, rows * columns, C, out + channel, line, step, targets, rows, columns)
-        product(F, 0, rows, D, 0, C, out + 2 * channel, line, step, targets, rows, columns)
+        product(A, i * rows * n, n, B, _ZERO, D, _ZERO, _TILE, rows * TILE, rows, n, 2 * columns)
+        product(E, _ZERO, rows, D, _ZERO, C, out, line, step, targets, rows, columns)
+        product(E, _ZERO, rows, D, rows * columns, C, out + channel, line, step, targets, rows, columns)
+        product(F, _ZERO, rows, D, _ZERO, C, out + 2 * channel, line, step, targets, rows, columns)
 
 
 @njit(nogil=True, cache=True)
@@ -53,26 +55,27 @@ def quotients(first, last, sums, powers, weighted, offsets, tile, spare, totals,
     """Sum over the first axis and divide; return the least sum.
 
     Totals (T_0, R, Q), or nothing (0, 0, 0); means (T_0, R, Q, d), with the axes' offsets added. Pieces first..last are
-    HEIGHT rows of a panel, rows fastest.
+    HEIGHT rows of WIDTH columns, rows fastest.
     """
     targets, lines, used, d = means.shape
-    n, panels = sums.shape[1], -(-used // TILE)
+    n, panels, pieces_across = sums.shape[1], -(-used // TILE), -(-used // WIDTH)
     blocks = -(-targets // HEIGHT)
     E, F, C, D, M = powers.reshape(-1), weighted.reshape(-1), sums.reshape(-1), tile.reshape(-1), means.reshape(-1)
-    channel = ROWS * TILE
+    channel = ROWS * WIDTH
     least = math.inf
     for piece in range(first, last):
-        panel, start = piece // blocks, (piece % blocks) * HEIGHT
-        line, q = panel // panels, (panel % panels) * TILE
-        count = min(TILE, used - q)
+        across, start = piece // blocks, (piece % blocks) * HEIGHT
+        line, q = across // pieces_across, (across % pieces_across) * WIDTH
+        panel = line * panels + q // TILE
+        count = min(WIDTH, used - q)
         for i in range(start, min(start + HEIGHT, targets), ROWS):
             rows = min(ROWS, targets - i)
             for c in range(d):
                 at = (c * lines * panels + panel) * n * TILE
-                product(E, i * n, n, C, at, D, c * channel, TILE, 0, rows, n, count)
-            product(F, i * n, n, C, panel * n * TILE, D, d * channel, TILE, 0, rows, n, count)
+                product(E, i * n, n, C, at, D, c * channel, _WIDTH, _TILE, rows, n, count)
+            product(F, i * n, n, C, panel * n * TILE, D, d * channel, _WIDTH, _TILE, rows, n, count)
             for r in range(rows):
-                at, out = r * TILE, (((i + r) * lines + line) * used + q) * d
+                at, out = r * WIDTH, (((i + r) * lines + line) * used + q) * d
                 added = front(offsets, i + r, line)
                 least = line_of_means(D, at, channel, count, added, offsets[-1], q, M, out, spare, least)
                 if len(totals) > 0:
@@ -99,7 +102,7 @@ def channels(first, last, sums, powers, weighted, out):
                 left, source = (F, 0) if c == count - 1 else (E, c)
                 to = ((c * targets + i) * lines + line) * room
                 at = (source * lines + line) * panels * n * TILE
-                product(left, i * n, n, C, at, D, to, lines * room, TILE, rows, n, room)
+                product(left, i * n, n, C, at, D, to, lines * room, _TILE, rows, n, room)
 
 
 @njit(fastmath=EXACT, nogil=True, cache=True)

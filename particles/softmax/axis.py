@@ -110,7 +110,7 @@ def chebyshev(terms: int) -> tuple[Array, Array]:
     return matrix, np.cos(angles)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _errors(rho: float) -> Array:
     """Return delta(rho, p) for p = 0, 1, ..."""
     terms = ive(np.arange(_MOST_TERMS + 40), rho)

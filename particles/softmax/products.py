@@ -17,6 +17,16 @@ DIMENSIONS = (2, 3)
 _SPEED = 12  # products done in the time of one exponential
 
 
+def multiply_adds(atoms: tuple[int, ...], targets: tuple[int, ...]) -> float:
+    """Return how many multiply-adds the sums take, and those weighted with each coordinate."""
+    d, front, count = len(atoms), float(np.prod(atoms)), 0.0
+    for k in range(d - 1, -1, -1):
+        front *= targets[k]
+        count += (d - k + 1) * front
+        front /= atoms[k]
+    return count
+
+
 def inner_sums(weights: Array, matrices: list[AxisMatrices], panels: Array) -> Array:
     """Return the sums over all axes but the first, in panels, for `quotients` and `channels`."""
     kernel = opened("_tensor")
@@ -56,12 +66,12 @@ def quotients(
     least = []
 
     def work(first: int, last: int) -> None:
-        tile, spare = np.empty((d + 1, kernel.ROWS, kernel.TILE)), np.empty(d * kernel.LANES)
+        tile, spare = np.empty((d + 1, kernel.ROWS, kernel.WIDTH)), np.empty(d * kernel.LANES)
         front = matrices[0].powers, matrices[0].weighted
         least.append(kernel.quotients(first, last, sums, *front, added, tile, spare, totals, means))
 
-    pieces = -(-shape[0] // kernel.HEIGHT) * (len(sums) // d)
-    share_rows(work, pieces, kernel.HEIGHT * (d + 1) * sums.shape[1] * kernel.TILE // _SPEED)
+    pieces = -(-shape[0] // kernel.HEIGHT) * lines * -(-shape[-1] // kernel.WIDTH)
+    share_rows(work, pieces, (d + 1) * sums.shape[1] * (means.size // d // pieces) // _SPEED)
     # NaN is least of all
     return totals.reshape(shape) if with_totals else totals, means.reshape(*shape, d), float(np.min(least))
 

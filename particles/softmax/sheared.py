@@ -109,25 +109,30 @@ class Stations:
 
 def _choice(factors: Shear, tol: float, most_terms: int) -> list[Stations] | None:
     """Return the stations for all axes but the first, as few as the tolerance allows."""
-    d = len(factors.pivots)
     best: list[Stations] | None = None
     for rho in _RHO:
-        if _ROUNDING * np.exp(2 * rho * (d - 1)) > 0.25 * tol:
+        if _ROUNDING * np.exp(2 * rho * (len(factors.pivots) - 1)) > 0.25 * tol:
             break
-        found = []
-        for k in range(1, d):
-            half = float(np.abs(factors.left[k]).sum())
-            exponent = half * float(np.abs(factors.right[k]).sum() * abs(factors.pivots[k]))
-            if not exponent < 1e5:
-                return None
-            cells = max(1, int(np.ceil(exponent / rho)))
-            terms = terms_for(exponent / cells, tol / (8 * d))
-            if terms is None or (k == d - 1 and terms > most_terms):
-                break
-            found.append(Stations(half, cells, terms))
-        if len(found) == d - 1 and (best is None or _size(found) < _size(best)):
+        found = _stations(factors, rho, tol, most_terms)
+        if found is not None and (best is None or _size(found) < _size(best)):
             best = found
     return best
+
+
+def _stations(factors: Shear, rho: float, tol: float, most_terms: int) -> list[Stations] | None:
+    """Return the stations in cells where exponents are at most rho, None if they are too many."""
+    d, found = len(factors.pivots), list[Stations]()
+    for k in range(1, d):
+        half = float(np.abs(factors.left[k]).sum())
+        exponent = half * float(np.abs(factors.right[k]).sum() * abs(factors.pivots[k]))
+        if not exponent < 1e5:
+            return None
+        cells = max(1, int(np.ceil(exponent / rho)))
+        terms = terms_for(exponent / cells, tol / (8 * d))
+        if terms is None or (k == d - 1 and terms > most_terms):
+            return None
+        found.append(Stations(half, cells, terms))
+    return found
 
 
 def _size(stations: list[Stations]) -> float:
@@ -136,28 +141,42 @@ def _size(stations: list[Stations]) -> float:
 
 
 def sheared_field(
-    axes: list[Array], weights: Array, lattice: Lattice, tol: float, with_logs: bool, dense_seconds: float
-) -> tuple[Array, Array] | None:
+    axes: list[Array],
+    weights: Array,
+    lattice: Lattice,
+    tol: float,
+    with_logs: bool,
+    dense_seconds: float,
+    mean: Array | None = None,
+) -> tuple[Array, Array, float] | None:
     """Return log sums (m,) and tilted means (m, d) at the lattice's points; NaN where they are not certified.
 
     Log sums are right to tol, means to tol times the half sides of the box; if `with_logs` is false, log sums only tell
     what is certified. None if there are too many stations, or summing over the atoms takes less than `dense_seconds`.
+
+    With the mean of the atoms each axis is one cell, however much its exponents vary, which takes fewer stations; then
+    errors are tol and the roundings times `spread`, the last result: the largest of the sums at stations, from which
+    e^{<a, mean>} has been taken out, over the least one found.
     """
     kernel = opened("_sheared")
-    centre = np.array([0.5 * (y.min() + y.max()) for y in axes])
-    reach = np.array([0.5 * np.ptp(y) for y in axes])
-    span = np.array([0.5 * np.ptp(t) for t in lattice.steps])
-    middle = np.array([0.5 * (t.min() + t.max()) for t in lattice.steps])
+    centre = np.array([0.5 * (y.min() + y.max()) for y in axes]) if mean is None else mean
+    reach = np.array([np.abs(y - at).max() for y, at in zip(axes, centre, strict=True)])
+    frame = lattice.frame
+    span = np.array([0.5 * np.ptp(t) for t in frame.steps])
+    middle = np.array([0.5 * (t.min() + t.max()) for t in frame.steps])
     if not (reach.min() > 0 and span.min() > 0):
         return None
-    factors = shear(span[:, None] * lattice.directions * reach)
-    stations = None if factors is None else _choice(factors, tol, kernel.TILE)
-    if factors is None or stations is None:
+    factors = shear(span[:, None] * frame.directions * reach)
+    if factors is None:
         return None
+    choice = _choice(factors, tol, kernel.TILE) if mean is None else _stations(factors, np.inf, tol, kernel.TILE)
+    if choice is None:
+        return None
+    stations = choice
     size, d, n = _size(stations), len(axes), len(axes[factors.columns[0]])
     if size * 8 * (d + 1) > _MOST or size * d * n > _MOST_SUMS:
         return None
-    outer_products = len(lattice.steps[factors.rows[0]]) * n * (d + 1) * size
+    outer_products = len(frame.steps[factors.rows[0]]) * n * (d + 1) * size
     products_inside = weights.size * 48.0 * stations[-1].cells + (n * len(axes[factors.columns[1]]) * 3 * size) * (
         d - 2
     )
@@ -165,8 +184,8 @@ def sheared_field(
     if _LEAST_SECONDS + 1e-9 * ((outer_products + products_inside) / 20 + 40 * m) > dense_seconds:
         return None
     rows, columns, D = factors.rows, factors.columns, factors.pivots
-    tilt = ((lattice.start + middle @ lattice.directions) * reach)[list(columns)]
-    x = tuple((lattice.steps[k] - middle[k]) / span[k] for k in rows)
+    tilt = ((frame.start + middle @ frame.directions) * reach)[list(columns)]
+    x = tuple((frame.steps[k] - middle[k]) / span[k] for k in rows)
     y = [(axes[k] - centre[k]) / reach[k] for k in columns]
     sides = reach[list(columns)]
     turned = np.ascontiguousarray(weights.transpose(columns))
@@ -221,17 +240,20 @@ def sheared_field(
     steps = np.cumprod((1, *lattice.shape[:0:-1]))[::-1][list(rows)]
     halves, cells = np.array([1.0, *(s.half for s in stations)]), np.array([1, *(s.cells for s in stations)])
 
+    spreads = []
+
     def outer(first: int, stop: int) -> None:
         values = np.empty((d + 1) * (len(sums) // d) * kernel.ROWS * kernel.TILE)
         line = np.empty((d + 1) * last.cells * kernel.TILE)
-        kernel.targets(
+        spread = kernel.targets(
             first, stop, sums, front, front_weighted, x, factors.left, halves, cells, np.array(terms), back,
             tuple(shifts), steps, np.array(columns), centre, values, line, with_logs, logs, means,
         )  # fmt: skip
+        spreads.append(spread)
 
     pieces = -(-len(front) // kernel.ROWS)
     each = kernel.ROWS * (d + 1) * sums.size // d // _SPEED + 20 * m // pieces
     share_rows(outer, pieces, each)
     if with_logs:
         logs += lattice.points @ centre
-    return logs, means
+    return logs, means, float(np.max(spreads))

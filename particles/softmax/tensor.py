@@ -7,15 +7,15 @@ e^{<a,y>} is a product over axes, so the sums over one axis after the other are 
 and the tilted means are quotients of such sums, with y_k w for w. Cost d N^{d+1} instead of N^{2d}. Each row of a
 matrix is divided by its largest entry, so nothing overflows; where the sum of the products comes near the end of the
 range of floating-point numbers (weights concentrated far from where the exponent is largest), it is done again in the
-log domain,
+log domain (`tensor_logs`): exponents of any size.
 
-    L(y_1, a_2) = log sum_{y_2} w(y_1, y_2) e^{a_2 y_2},   Lambda(a_1, a_2) = log sum_{y_1} e^{L(y_1, a_2) + a_1 y_1}
-
-with the tilted means travelling along as values: exponents of any size.
+Where exponents are so small that a few nodes along each axis carry all directions, only these are summed over the atoms
+(`nodes`); so are lattices of directions whose axes are not those of the atoms.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from particles.checks import Array
-from particles.softmax._rows import share_rows
 from particles.softmax.axis import axis_matrices, axis_panels
-from particles.softmax.kernels import LOG2_E, LOG_2, opened
-from particles.softmax.lattice import Lattice, lattice
-from particles.softmax.products import DIMENSIONS, inner_sums, quotients
+from particles.softmax.lattice import Frame, Lattice, lattice
+from particles.softmax.nodes import NodeSums, from_nodes, nodes, terms_of
+from particles.softmax.products import DIMENSIONS, inner_sums, multiply_adds, quotients
 from particles.softmax.sheared import sheared_field
+from particles.softmax.tensor_logs import in_logs
 from particles.softmax.tensor_series import TensorSeries, plan, widened
 
 _WORTHWHILE = 1.5  # a tensor grid of directions may have so many times the points asked for
@@ -39,7 +39,10 @@ _TOLERANCE = 1e-12  # of series
 _EACH = 0.4  # nanoseconds for one atom and one direction
 _LEAST_SECONDS = 1e-4  # below it summing over the atoms is quicker than evaluating a series
 _MOST = 1e5  # exponents above which no product of matrices stays in range
-
+_EPS = float(np.finfo(float).eps)
+_ROUNDING = 1e-15  # of a sum
+_OVERHEAD = 1e7  # multiply-adds in the time that interpolation takes to set up
+_FEWER = 4  # times fewer nodes than points make a lattice worth interpolating
 
 Added = Callable[[int, Array], tuple[Array, Array]]
 
@@ -79,11 +82,11 @@ def tensor_axes(a: Array) -> TensorAxes | None:
 def arrangement(a: Array) -> TensorAxes | Lattice | None:
     """Return the tensor grid or the sheared lattice that the directions a (m, d) fill, or None if they fill none."""
     m, d = a.shape
-    if d == 1 or m < _LEAST or not np.isfinite(a).all():
+    if d == 1 or m < _LEAST:
         return None
     found = lattice(a)
     if found is None:
-        return _unordered_axes(a)
+        return _unordered_axes(a) if np.isfinite(a).all() else None
     return found if found.columns is None else TensorAxes(found.axes, order=found.columns)
 
 
@@ -107,16 +110,19 @@ class Tensor:
     ----------
     axes : list of d arrays (N_k,)
         Coordinates along each axis.
-    log_weights : (N_1, ..., N_d) array
-        Natural logarithms of the weights, -inf allowed.
+    weights : (N_1, ..., N_d) array
+        Weights, not negative.
     added : callable, optional
         A law with independent coordinates that is added to that of the atoms: (k, a) to the logarithm of the moment
         generating function of coordinate k at a (m,), and to the tilted mean.
+    reach : (d,) array, optional
+        Half sides of a box round 0 that carries this law, if there is one: only then it is interpolated.
     """
 
     axes: list[Array]
-    log_weights: Array
+    weights: Array
     added: Added | None = None
+    reach: Array | None = None
 
     def log_sum_and_mean(self, directions: TensorAxes) -> tuple[Array, Array]:
         """Return log sums (m,) and tilted means (m, d) at the given directions."""
@@ -128,14 +134,26 @@ class Tensor:
         return directions.placed(self._evaluate(directions.axes, means_only=True)[1])
 
     @cached_property
+    def log_weights(self) -> Array:
+        """Natural logarithms of the weights."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.weights)
+
+    @cached_property
+    def _largest(self) -> float:
+        return float(self.weights.max())
+
+    @cached_property
     def heaviest(self) -> float:
         """Logarithm of the largest weight."""
-        return float(self.log_weights.max())
+        return math.log(self._largest) if self._largest > 0 else -math.inf
 
     @cached_property
     def core(self) -> tuple[list[Array], Array]:
         """The atoms without the outer slabs that carry nothing: axes, and weights of which the largest is 1."""
-        weights = np.exp(self.log_weights - self.heaviest)
+        weights = self.weights / self._largest
+        if weights.min() > 0:
+            return self.axes, weights
         some, axes = weights > 0, list[Array]()
         for k, axis in enumerate(self.axes):
             carrying = np.flatnonzero(some.any(axis=_others(k, some.ndim)))
@@ -143,6 +161,38 @@ class Tensor:
             weights = weights[(slice(None),) * k + (used,)]
             axes.append(axis[used])
         return axes, np.ascontiguousarray(weights)
+
+    @cached_property
+    def middle(self) -> Array:
+        """Mean of the atoms, shape (d,)."""
+        axes, weights = self.core
+        means = list[float]()
+        for axis in axes:
+            front = weights.reshape(len(axis), -1)
+            each = front.sum(axis=1)
+            means.append(float(each @ axis / each.sum()))
+            weights = front.sum(axis=0)
+        return np.array(means)
+
+    def interpolated(
+        self, frame: Frame, with_logs: bool = True, turn: Array | None = None, tol: float = _TOLERANCE
+    ) -> tuple[Array, Array] | None:
+        """Return log sums (m,), if they are wanted, and means (m, d), or `turn` times the means, at a frame's points.
+
+        Log sums are right to tol, means to twice tol times the half sides of the box. None if something else is better.
+        """
+        if len(self.axes) not in DIMENSIONS or (self.added is not None and self.reach is None):
+            return None
+        if not (np.isfinite(self.heaviest) and frame.is_full):
+            return None
+        known = next((sums for sums in self._node_sums if sums.error <= tol and sums.steps(frame) is not None), None)
+        if known is None:
+            known = self._sums_at_nodes(frame)
+            if known is None or not known.error <= tol or known.steps(frame) is None:
+                return None
+            self._node_sums[:] = [known]
+        logs, means = (known if turn is None else known.turned(turn)).log_sum_and_mean(frame, with_logs)
+        return logs.reshape(-1), means.reshape(-1, len(self.axes))
 
     def sheared(
         self, directions: Lattice, with_logs: bool = True, tol: float = _TOLERANCE
@@ -155,7 +205,7 @@ class Tensor:
         found = sheared_field(axes, weights, directions, tol, with_logs, dense)
         if found is None:
             return None
-        logs, means = found
+        logs, means, _ = found
         return logs + self.heaviest, means, ~np.isnan(logs)
 
     def scattered(self, a: Array, tol: float = _TOLERANCE) -> tuple[Array, Array, NDArray[np.bool_]] | None:
@@ -191,17 +241,83 @@ class Tensor:
         """Return log sums (M_1, ..., M_d), unless only means are wanted, and means (M_1, ..., M_d, d)."""
         if not self._in_range(targets):
             return self._in_logs(targets)
+        d, shape = len(targets), tuple(len(a) for a in targets)
+        found = self.interpolated(Frame(np.zeros(d), np.eye(d), targets), not means_only)
+        if found is None:
+            return self._at_all(targets, means_only)
+        logs, means = found
+        return (logs if means_only else logs.reshape(shape)), means.reshape(*shape, d)
+
+    def _at_all(self, targets: list[Array], means_only: bool = False) -> tuple[Array, Array]:
+        """Do as `_evaluate` by products with the matrices for all targets."""
         totals, means, shifts, least = self._products(targets, with_totals=not means_only)
         if least > _FLOOR:
             return (totals if means_only else _logs(totals, shifts)), means
         if means_only:
-            return self._evaluate(targets)
+            return self._at_all(targets)
         lost = ~(totals > _FLOOR)
         logs = _logs(np.where(lost, 1.0, totals), shifts)
         rows = [np.flatnonzero(lost.any(axis=_others(k, lost.ndim))) for k in range(lost.ndim)]
         again = np.ix_(*rows)
         logs[again], means[again] = self._in_logs([axis[i] for axis, i in zip(targets, rows, strict=True)])
         return logs, means
+
+    def _sums_at_nodes(self, frame: Frame) -> NodeSums | None:
+        """Return the sums at nodes in the box of a frame, None if they are too many or cannot be had."""
+        box, reach = frame.box(), self._reach
+        terms = terms_of(box, reach)
+        if terms is None:
+            return None
+        at = nodes(box, terms)
+        if at.columns is None:
+            worthwhile = _FEWER * math.prod(terms) < math.prod(frame.shape)
+            found = self._sheared_at(at) if worthwhile else None
+        else:
+            order = [at.columns.index(c) for c in range(len(terms))]
+            few, all_of_them = (tuple(shape[k] for k in order) for shape in (terms, frame.shape))
+            work = multiply_adds(self.core[1].shape, few) + (1 + len(terms)) * from_nodes(terms, frame.shape)
+            worthwhile = 2 * work + _OVERHEAD < multiply_adds(self.core[1].shape, all_of_them)
+            found = self._products_at(at) if worthwhile else None
+        if found is None:
+            return None
+        logs, means, error = found
+        exponents = np.abs(box.start) @ reach + (np.abs(box.directions) @ reach).sum()
+        return NodeSums.of(box, terms, logs, means, self.middle, error + _EPS * float(exponents))
+
+    def _products_at(self, at: Frame) -> tuple[Array, Array, float]:
+        """Return log sums (m,) and tilted means (m, d) at a frame along the atoms' axes, and their relative error."""
+        assert at.columns is not None
+        targets: list[Array] = [at.start] * len(at.columns)
+        for t, m, c in zip(at.steps, at.directions, at.columns, strict=True):
+            targets[c] = at.start[c] + t * m[c]
+        directions = TensorAxes(targets, order=at.columns)
+        logs, means = self._at_all(targets)
+        return directions.placed(logs), directions.placed(means), _ROUNDING
+
+    def _sheared_at(self, at: Frame) -> tuple[Array, Array, float] | None:
+        """Do as `_products_at` for any frame; None if there is no quick way."""
+        (axes, weights), points = self.core, at.points()
+        dense = 1e-9 * _EACH * weights.size * len(points)
+        found = sheared_field(axes, weights, Lattice(points, at.shape), _ROUNDING, True, dense, self.middle)
+        if found is None:
+            return None
+        logs, means, spread = found
+        logs += self.heaviest
+        for k, (log, mean) in enumerate(self._own(list(points.T))):
+            logs += log
+            means[:, k] += mean
+        return logs, means, _ROUNDING * (1.0 + spread * 2.0 ** (0.5 * (len(axes) - 1)))
+
+    @property
+    def _reach(self) -> Array:
+        """Largest distance from the atoms' mean along each axis, with the law that is added."""
+        own = np.zeros(len(self.axes)) if self.reach is None else self.reach
+        return own + np.array([np.abs(y - at).max() for y, at in zip(self.core[0], self.middle, strict=True)])
+
+    @cached_property
+    def _node_sums(self) -> list[NodeSums]:
+        """The sums made last."""
+        return []
 
     def _in_range(self, targets: list[Array]) -> bool:
         """Whether products are worth trying."""
@@ -223,14 +339,11 @@ class Tensor:
         return totals, means, shifts, least
 
     def _in_logs(self, targets: list[Array]) -> tuple[Array, Array]:
-        logs, means = self.log_weights * LOG2_E, list[Array]()
-        for k in reversed(range(len(self.axes))):
-            logs, means = _along_axis(k, self.axes[k], targets[k], logs, means)
-        logs *= LOG_2
+        logs, means = in_logs(self.axes, self.log_weights, targets)
         for k, (log, mean) in enumerate(self._own(targets)):
             logs += log.reshape(_along(k, len(targets)))
-            means[-1 - k] += mean.reshape(_along(k, len(targets)))
-        return logs, np.stack(means[::-1], axis=-1)
+            means[..., k] += mean.reshape(_along(k, len(targets)))
+        return logs, means
 
     def _own(self, targets: list[Array]) -> list[tuple[Array, Array]]:
         """What the law that is added contributes to log sums and means along each axis."""
@@ -253,31 +366,3 @@ def _along(k: int, d: int) -> tuple[int, ...]:
 
 def _others(k: int, d: int) -> tuple[int, ...]:
     return tuple(j for j in range(d) if j != k)
-
-
-def _along_axis(k: int, y: Array, a: Array, logs: Array, means: list[Array]) -> tuple[Array, list[Array]]:
-    """Sum along axis k, replacing its N_k atoms by its directions; the means so far are averaged along."""
-    kernel = opened("_online")
-    front = np.moveaxis(logs, k, -1)
-    shape = front.shape[:-1]
-    flat = np.ascontiguousarray(front.reshape(-1, len(y)))
-    centre = 0.5 * (y.min() + y.max())
-    values = np.empty((len(flat), 1 + len(means), len(y)))
-    for c, mean in enumerate(means):
-        values[:, c] = np.moveaxis(mean, k, -1).reshape(flat.shape)
-    values[:, -1] = y - centre
-    log_sums = np.empty((len(flat), len(a)))
-    averages = np.empty((len(flat), values.shape[1], len(a)))
-    directions, keys = a[None, :] * LOG2_E, y[None, :] - centre
-
-    def work(first: int, last: int) -> None:
-        kernel.batches(first, last, directions, keys, flat, values, log_sums, averages, np.empty(kernel.BLOCK))
-
-    share_rows(work, len(flat), len(y) * len(a))
-    log_sums += directions * centre
-    averages[:, -1] += centre
-
-    def back(array: Array) -> Array:
-        return np.moveaxis(array.reshape(*shape, len(a)), -1, k)
-
-    return back(log_sums), [back(averages[:, c]) for c in range(values.shape[1])]

@@ -143,6 +143,31 @@ def test_attention_at_markers(rng: np.random.Generator) -> None:
     assert_allclose(field[some], by_hand(mu, markers[some] @ GENERAL[:2, :2])[1], rtol=0, atol=2 * SERIES)
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shape", [(170, 180), (50, 52, 54)])
+def test_walls_of_many_cells(form: str, shape, rng: np.random.Generator) -> None:
+    mu, d = gaussian(shape), len(shape)
+    B, V = FORMS[form][:d, :d], rng.standard_normal((d, d))
+    attention = Attention(Q=np.eye(d), K=B, V=V)
+    for k in range(d):
+        x = walls(mu.grid, k)
+        some = rng.integers(len(x), size=40)
+        cgf, means = by_hand(mu, x[some] @ B)
+        exact = (20 + 4 * np.abs(x @ B).sum(axis=1).max()) * EPS
+        assert_allclose(mu.cgf(x @ B)[some], cgf, rtol=0, atol=exact + SERIES)
+        for field in (attention.field(mu, x), mu.turned_mean(x, B, V)):
+            assert_allclose(field[some], means @ V.T, rtol=0, atol=3 * np.abs(V).sum() * (exact + SERIES))
+    assert len(mu._tensor._node_sums) == 1
+
+
+def test_turned_mean_at_any_points(rng: np.random.Generator) -> None:
+    mu, B, V = gaussian((40, 40)), GENERAL[:2, :2], rng.standard_normal((2, 2))
+    for x in (rng.uniform(-1, 1, (5000, 2)), walls(mu.grid, 1), np.full((20, 2), np.nan)):
+        assert_allclose(mu.turned_mean(x, B, V), mu.tilted_mean(x @ B) @ V.T, rtol=0, atol=10 * SERIES)
+    flat = mu.turned_mean(walls(mu.grid, 0), np.diag([1.0, 0.0]), V)  # a line of directions
+    assert_allclose(flat, mu.tilted_mean(walls(mu.grid, 0) * [1.0, 0.0]) @ V.T, rtol=0, atol=10 * SERIES)
+
+
 def test_lattice_that_stations_do_not_reach(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensor, "_EACH", 1e3)  # so few atoms are sooner summed one by one
     grid = Grid([-1.0, -1.0], [1.0, 1.0], (20, 20))

@@ -12,17 +12,17 @@ import cases
 from cases import EPS
 from meanfield.grid import tensor_points
 from particles.softmax import _rows
+from particles.softmax import tensor as tensor_module
 from particles.softmax._product import TILE, product
 from particles.softmax.axis import axis_matrices, series_matrices, terms_for
-from particles.softmax.lattice import lattice
+from particles.softmax.lattice import Frame, lattice
 from particles.softmax.sheared import shear, sheared_field
 from particles.softmax.tensor import Tensor, tensor_axes
 from particles.softmax.tensor_series import TensorSeries, plan
 
 
 def tensor(axes, weights, added=None) -> Tensor:
-    with np.errstate(divide="ignore"):
-        return Tensor(axes, np.log(weights), added)
+    return Tensor(axes, weights, added)
 
 
 def by_hand(axes, weights, a):
@@ -126,12 +126,14 @@ def test_law_that_is_added(rng: np.random.Generator) -> None:
 def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch, shape) -> None:
     axes, weights, a_axes = grid_problem(shape, tuple(n + 1 for n in shape), 20.0)
     monkeypatch.setattr(_rows, "_SERIAL_BELOW", 1000)
+    anyhow(monkeypatch)
     answers = []
     for threads in (1, 2, 3):
         monkeypatch.setattr(_rows, "threads", lambda count=threads: count)
         found = tensor(axes, weights)
+        nodes = found.interpolated(frame([np.linspace(-1, 1, 3 * n) for n in shape], np.eye(len(shape))))
         answers.append(
-            (*found.log_sum_and_mean(tensor_axes(tensor_points(a_axes))), *found.scattered(SCATTERED[shape]))
+            (*found.log_sum_and_mean(tensor_axes(tensor_points(a_axes))), *found.scattered(SCATTERED[shape]), *nodes)
         )
     for other in answers[1:]:
         for one, two in zip(answers[0], other, strict=True):
@@ -165,6 +167,25 @@ def test_lattices_are_recognised(d: int, rng: np.random.Generator) -> None:
     assert lattice(x[:-1]) is None
     assert lattice(np.zeros_like(x)) is None
     assert lattice(np.outer(np.arange(30.0), np.ones(d))) is None
+    assert lattice(np.asfortranarray(x)) is not None
+    for bad in (np.nan, np.inf):
+        for i in (0, 1, 33, len(x) - 1):
+            sick = x.copy()
+            sick[i, 0] = bad
+            assert lattice(sick) is None
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_one_frame_seen_from_another(d: int, rng: np.random.Generator) -> None:
+    B = rng.standard_normal((d, d))
+    one = frame([rng.uniform(-1, 1, n) for n in (4, 5, 6)[:d]], B)
+    box = frame([rng.uniform(-1, 2, n) for n in (3, 8, 2)[:d]], B).box()
+    x = one.seen_from(box)
+    assert_allclose(Frame(box.start, box.directions, x).points(), one.points(), rtol=0, atol=1e-14)
+    assert one.is_full and one.seen_from(frame(one.steps, rng.standard_normal((d, d))).box()) is None
+    assert not frame(one.steps, np.ones((d, d))).is_full
+    assert not frame(one.steps, np.diag([1.0, 0.0, 1.0][:d])).is_full
+    assert not frame([*one.steps[:-1], np.ones(3)], B).is_full
 
 
 # -------------------------------------------------------------------------------------------------------- series
@@ -182,6 +203,11 @@ def test_interpolant_of_one_exponential(rho: float, tol: float) -> None:
     # roundings are relative to the largest value, e^{2 rho} times the least; adding the terms takes a few
     assert (np.abs(values / right - 1) <= tol + 8 * EPS * np.exp(2 * rho)).all()
     assert terms_for(rho, tol / 1e3) > terms
+
+
+def frame(steps, B) -> Frame:
+    """Points with the given coordinates, times B."""
+    return Frame(np.zeros(len(B)), np.eye(len(B)), list(steps)).turned(B)
 
 
 def masses(kind: str, shape, rng):
@@ -258,6 +284,81 @@ def test_sheared_lattices_keep_their_bound(kind: str, shape, tol: float, size: f
     rounding = 8 * d * EPS * max(1.0, np.abs(a).sum(axis=1).max() * 3)  # exponents are rounded as everywhere
     assert np.abs(answer[0] - right[0])[certified].max(initial=0.0) <= tol + rounding
     assert np.abs(answer[1] - right[1])[certified].max(initial=0.0) <= tol + 2 * rounding  # the half sides are 1
+
+
+# --------------------------------------------------------------------------------------------------------- nodes
+
+
+def anyhow(patch: pytest.MonkeyPatch) -> None:
+    """Take nodes however few points there are."""
+    patch.setattr(tensor_module, "_OVERHEAD", -np.inf)
+    patch.setattr(tensor_module, "_FEWER", 0)
+    patch.setattr(tensor_module, "_EACH", 1e3)
+
+
+@given(
+    kind=st.sampled_from(["flat", "smooth", "one cell", "corners", "holes"]),
+    shape=st.sampled_from([(20, 31), (2, 40), (9, 6, 8)]),
+    size=st.sampled_from([0.01, 0.3, 1.0, 2.0, 5.0]),
+    form=st.sampled_from(["any", "lower", "diagonal", "turned"]),
+    seed=st.integers(0, 1000),
+)
+def test_sums_at_nodes_keep_their_bound(kind: str, shape, size: float, form: str, seed: int) -> None:
+    rng, d = np.random.default_rng(seed), len(shape)
+    B = rng.standard_normal((d, d))
+    B = {"lower": np.tril(B), "diagonal": np.diag(np.diag(B)), "turned": np.diag(np.diag(B))[::-1]}.get(form, B)
+    axes = [np.linspace(-1, 1, n) + rng.uniform(-2, 2) for n in shape]
+    weights = masses(kind, shape, rng)
+    targets = frame([np.sort(size * rng.uniform(-1, 1, n)) for n in ((19, 120), (9, 4, 27))[d - 2]], B)
+    found = tensor(axes, weights)
+    with pytest.MonkeyPatch.context() as patch:
+        anyhow(patch)
+        answer = found.interpolated(targets)
+        only_means = found.interpolated(targets, with_logs=False)
+    assert answer is not None or size >= 1 or kind in ("one cell", "corners")
+    if answer is None:
+        return
+    assert_array_equal(only_means[1], answer[1])
+    a = targets.points()
+    some = rng.integers(len(a), size=60)
+    right = by_hand(axes, weights, a[some])
+    bound = found._node_sums[0].error
+    assert bound <= 1e-12
+    rounding = 8 * d * EPS * max(1.0, np.abs(a).sum(axis=1).max() * 3)  # exponents are rounded as everywhere
+    assert np.abs(answer[0][some] - right[0]).max() <= bound + rounding
+    assert np.abs(answer[1][some] - right[1]).max() <= 2 * (bound + rounding)  # the half sides are 1
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_sums_at_nodes_serve_parallel_walls(d: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    anyhow(monkeypatch)
+    axes, weights, _ = grid_problem((40, 30, 8)[:d], (1,) * d, 1.0)
+    for B in (np.diag([0.5, -0.3, 0.4])[:d, :d], 0.3 * rng.standard_normal((d, d))):
+        found = tensor(axes, weights)
+        walls, centres = np.linspace(-1, 1, 51), np.linspace(-0.98, 0.98, 50)
+        found.interpolated(frame([walls, *[centres] * (d - 1)], B))
+        first = found._node_sums[0]
+        V = rng.standard_normal((d, d))
+        across = frame([centres, walls, centres][:d], B)
+        means = found.interpolated(across, turn=V)[1]
+        assert found._node_sums[0] is first
+        assert_allclose(means, found.interpolated(across)[1] @ V.T, rtol=0, atol=50 * EPS)  # numbers up to 10
+        found.interpolated(frame([2 * walls, *[centres] * (d - 1)], B))
+        assert found._node_sums[0] is not first
+
+
+def test_what_nodes_are_not_taken_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    anyhow(monkeypatch)
+    corners = np.zeros((30, 30))
+    corners[0, 0] = corners[-1, -1] = 0.5  # the sums vary by e^{10}
+    axes, x = [np.linspace(-1, 1, 30)] * 2, np.linspace(-5, 5, 60)
+    found = tensor(axes, corners)
+    assert found.interpolated(frame([x, x], np.eye(2))) is None
+    assert found.interpolated(frame([0.1 * x, 0.1 * x], np.eye(2))) is not None
+    assert found.interpolated(frame([10 * x, x], np.eye(2))) is None  # too many nodes
+    assert found.interpolated(frame([1e200 * x, x], np.eye(2))) is None
+    a = tensor_points([x, x])
+    assert_allclose(found.log_sum_and_mean(tensor_axes(a))[0], by_hand(axes, corners, a)[0], rtol=0, atol=50 * EPS)
 
 
 @pytest.mark.parametrize("d", [2, 3])
