@@ -18,6 +18,7 @@ import math
 
 from numba import njit
 
+from particles.softmax._layout import lay_out
 from particles.softmax._simd import (
     STEP,
     below,
@@ -34,6 +35,7 @@ from particles.softmax._simd import (
     totals,
     zeros,
 )
+from particles.softmax.kernels import aligned
 
 PADDING = STEP, 1  # atoms and columns are padded to multiples of these
 BLOCK = 512  # atoms whose columns stay in the first cache
@@ -42,6 +44,16 @@ SAFE = 800.0
 ROOM = 500.0
 LARGE = 1e12  # beyond, a bound and the exponents it bounds round apart
 LOST = 2.0**-900  # a sum below this may have lost terms that matter
+
+
+def laid_out(keys, values, weights, centres, halves):
+    """Return keys (k, n), the weights and the weighted values (1 + c, n), and values (c, n), padded; see `lay_out`."""
+    (n, k), c = keys.shape, values.shape[1]
+    padded = -(-n // STEP) * STEP
+    rows = aligned((k + 1 + 2 * c) * padded).reshape(-1, padded)
+    tables = rows[:k], rows[k : k + 1 + c], rows[k + 1 + c :]
+    lay_out(keys, values, weights, centres, halves, *tables)
+    return tables
 
 
 @njit(nogil=True, cache=True)

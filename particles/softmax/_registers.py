@@ -7,7 +7,7 @@ from numba.core.registry import cpu_target
 from numba.extending import models, register_model
 
 _, _, _FEATURES = cpu_target.target_context.codegen().magic_tuple()
-WIDE = "+avx512f" in _FEATURES.split(",")
+WIDE = {"+avx512f", "+avx512dq"} <= set(_FEATURES.split(","))
 LANES = 8 if WIDE else 4
 
 DOUBLE, INT = ir.DoubleType(), ir.IntType(64)
@@ -50,6 +50,13 @@ def call(builder, name, result, arguments):
 
 def fma(builder, x, y, z):
     return call(builder, f"llvm.fmuladd.v{LANES}f64", DOUBLES, [x, y, z])
+
+
+def remainder(builder, x, bits):
+    """Return x less its nearest multiple of 2^-bits, ties to even, exactly; of WIDE packs. NaN stays NaN."""
+    byte, word = ir.IntType(8), ir.IntType(32)
+    nearest, every, current = ir.Constant(word, bits << 4 | 8), ir.Constant(byte, -1), ir.Constant(word, 4)
+    return call(builder, "llvm.x86.avx512.mask.reduce.pd.512", DOUBLES, [x, nearest, x, every, current])
 
 
 def splat(builder, scalar):

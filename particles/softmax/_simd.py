@@ -66,7 +66,7 @@ def _exp2_by_table(builder, s):
     magic = reg.constant(ROUND / 16)
     halves = [builder.bitcast(ir.Constant(reg.INTS, part), reg.DOUBLES) for part in (_table()[:8], _table()[8:])]
     shifted = _each(lambda x: builder.fadd(x, magic), s)
-    f = _each(lambda x, t: builder.fsub(x, builder.fsub(t, magic)), s, shifted)
+    f = _each(lambda x: reg.remainder(builder, x, 4), s)
     bits = _each(lambda t: builder.bitcast(t, reg.INTS), shifted)
     name = "llvm.x86.avx512.vpermi2var.pd.512"
     entry = _each(

@@ -67,9 +67,9 @@ def test_the_field_of_tokens_on_themselves_uses_the_symmetry(rng) -> None:
     assert_allclose(attention.field(mu, mu.points), attention.field(mu, mu.points.copy()), rtol=0, atol=16 * EPS)
 
 
-@pytest.mark.parametrize(("k", "c"), [(8, 8), (9, 2), (2, 11), (23, 23), (24, 25)])
+@pytest.mark.parametrize(("k", "c"), [(8, 8), (9, 2), (2, 11), (10, 9), (3, 16), (23, 23), (24, 25)])
 @pytest.mark.parametrize("exponent", [3.0, 1e3, 1e5])
-@pytest.mark.parametrize("n", [1, 191, 193])
+@pytest.mark.parametrize("n", [1, 128, 297])
 def test_wide_kernel(rng, k: int, c: int, exponent: float, n: int) -> None:
     keys, weights = cloud(rng, n, k)
     values = rng.standard_normal((n, c))
@@ -83,6 +83,33 @@ def test_wide_kernel(rng, k: int, c: int, exponent: float, n: int) -> None:
     assert_allclose(log_sums, exact_log_sums, rtol=0, atol=error)
     assert_allclose(means, exact_means, rtol=0, atol=2 * error * size)
     assert_allclose(engine.covariance(a[:3]), exact_covs[:3], rtol=0, atol=8 * error * size**2)
+
+
+@pytest.mark.parametrize("k", [8, 17])
+def test_wide_rows_do_not_depend_on_their_company(rng, k: int) -> None:
+    keys, weights = cloud(rng, 300, k)
+    weights[5] = 0.0
+    a = rng.standard_normal((60, k)) * 10.0 ** rng.uniform(-1, 6, (60, 1))  # with shifts and without
+    a[7, 3] = np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        engine = Dense(keys, np.log(weights))
+        log_sums, means = engine.log_sum_and_mean(a)
+        for i in (0, 7, 23, 24, 59):
+            log_sum, mean = engine.log_sum_and_mean(a[i : i + 1])
+            assert_array_equal(log_sum[0], log_sums[i])
+            assert_array_equal(mean[0], means[i])
+    bad = np.isnan(means).any(axis=1)
+    assert bad[7] and np.isnan(log_sums[7]) and bad.sum() == 1
+
+
+def test_wide_exponents_of_any_size(rng) -> None:
+    keys, _ = cloud(rng, 300, 9)
+    nearest = keys[[3, 140, 299]]
+    for size in (1e8, 1e17, 1e200):
+        log_sums, means = Dense(keys, np.zeros(300)).log_sum_and_mean(size * (nearest / 9))
+        best = np.argmax(nearest @ keys.T, axis=1)
+        assert_allclose(means, keys[best], rtol=0, atol=4 * EPS)
+        assert_allclose(log_sums, size / 9 * np.max(nearest @ keys.T, axis=1), rtol=32 * EPS)
 
 
 def test_a_bound_far_above_every_exponent_is_no_trouble(rng) -> None:
