@@ -5,9 +5,10 @@ With L the log-sum over some of the atoms, a0 the centre of a block and g the gr
 
     b_j = s_j + sum_k t_k |y_jk - g_k|,   s_j = log2 w_j + <a0, y_j> - L(a0),   t the half sides of the block.
 
-The same with a box in place of y_j discards whole nodes of the tree. What remains is sorted into half bits; as many of
-the smallest b_j as the budget covers are dropped. The rest is packed with its shares at the centre, 2^s_j, as weights,
-so that only the small exponents <a - a0, y_j - g> are left to each direction.
+The same with a box in place of y_j discards whole nodes of the tree. Of what remains, as many of the smallest b_j are
+dropped as the budget covers. The rest is packed with its shares at the centre, 2^s_j, as weights, so that only the
+small exponents <a - a0, y_j - g> are left to each direction; or, in large blocks, to one series for all of them, which
+stays within its part of the budget since no sum of the block is smaller than 1.
 
 Everything is in base 2, sums have a fixed order, and the last of the `keys` are the log weights, with direction 1.
 """
@@ -18,7 +19,8 @@ import numpy as np
 from numba import njit
 
 from particles.softmax._dense import clamped_sums, plain_sums
-from particles.softmax._sieve import apart, reached, sifted
+from particles.softmax._series import BATCH, series_sums
+from particles.softmax._sieve import apart, below_cuts, reached, sifted
 from particles.softmax._simd import (
     STEP,
     clamped,
@@ -38,10 +40,13 @@ from particles.softmax._simd import (
 from particles.softmax._tree import BEAM, beam, candidates
 
 TILE = 512  # packed atoms that stay in the first cache while the directions of a block pass
-BINS = 160  # half bits below the budget
 ONE = (1.0,)  # the direction along the log weights
+RAISED = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)  # bits above the least cut where others are tried
+NARROW, NARROWEST = 64, 16  # directions in a block, and where it is cut because it is wide
+LOOSE = 80.0  # bits by which the bounds on shares may exceed those at the centre
+MANY = 2000  # atoms that are worth cutting a block for
 NOTHING = -1e300  # the log weight of padding
-NARROW = 900.0  # exponents relative to the centre's that 2^s stands without a shift
+PLAIN = 900.0  # exponents relative to the centre's that 2^s stands without a shift
 
 
 @njit(nogil=True, cache=True)
@@ -87,6 +92,25 @@ def _sift(log_sum, cut, direction, halves, origin, keys, carried, spans, count, 
 
 
 @njit(nogil=True, cache=True)
+def _cuts(bounds, size, start, offsets, still):
+    """Return the sums of all shares 2^b_j with b_j up to start + each of the offsets."""
+    still, sums = spread(still), zeros((0.0,), offsets)
+    for j in range(0, size, STEP):
+        b = apart(bounds, still, j)
+        sums = below_cuts(sums, exp2(clamped(b)), b, start, offsets)
+    return totals(sums)
+
+
+@njit(nogil=True, cache=True)
+def _cut(start, sums, budget):
+    """Return the highest start + RAISED whose sum stays within the budget."""
+    for i in range(len(RAISED) - 1, -1, -1):
+        if sums[i] <= budget:
+            return start + RAISED[i]
+    return start
+
+
+@njit(nogil=True, cache=True)
 def _sift_again(cut, packed, still, size):
     """Keep only the packed atoms with b_j beyond the cut; return their number."""
     cut, still = spread((cut,)), spread(still)
@@ -94,21 +118,6 @@ def _sift_again(cut, packed, still, size):
     for j in range(0, size, STEP):
         at = sifted(packed, at, apart(packed[1:2], still[:1], j), cut, apart(packed, still, j))
     return at
-
-
-@njit(nogil=True, cache=True)
-def _cut(bounds, start, budget, bins):
-    """Return a cut at or below `start` such that all shares below it together stay within the budget."""
-    bins[:] = 0
-    for b in bounds:
-        if b <= start:
-            bins[int(min(2.0 * (start - b), BINS - 1.0))] += 1
-    total = 0.0
-    for u in range(BINS - 1, -1, -1):
-        total += bins[u] * 2.0 ** (start - 0.5 * u)
-        if total > budget:
-            return start - 0.5 * (u + 1)
-    return start
 
 
 @njit(nogil=True, cache=True)
@@ -167,34 +176,45 @@ def _box(directions, first, last, centre, halves, steps):
 
 
 @njit(nogil=True, cache=True)
-def _thin(budget, log_sum, direction, sides, origin, keys, carried, spans, count, bins, packed, still):
-    """Pack the atoms of the spans that matter to a block around `direction`; return their padded number.
+def _padded(rows, size, step):
+    """Fill the rows with zeros up to a multiple of the step; return it."""
+    whole = -(-size // step) * step
+    for row in rows:
+        row[size:whole] = 0.0
+    return whole
 
-    Half of the budget is for what lies far below, half for the smallest shares 2^b_j of the rest.
+
+@njit(nogil=True, cache=True)
+def _thin(budget, log_sum, direction, sides, origin, keys, carried, spans, count, room):
+    """Pack the atoms of the spans that matter to a block around `direction`.
+
+    Returns their padded number, and by how much exponents may exceed those at the centre. An eighth of the budget is
+    for what lies far below, half for the smallest shares 2^b_j of the rest.
     """
-    start = math.log2(budget)
+    packed, still = room[0], room[-1]
     length = 0
     for q in range(count):
         length += spans[q, 1] - spans[q, 0]
-    cut = start - 1.0 - math.log2(length)
-    kept = _sift(log_sum, cut, direction, sides, origin, keys, carried, spans, count, packed)
-    cut = _cut(packed[1][:kept], start, 0.5 * budget, bins)
+    start = math.log2(budget) - 3.0 - math.log2(length)
+    kept = _sift(log_sum, start, direction, sides, origin, keys, carried, spans, count, packed)
     size = -(-kept // STEP) * STEP
-    packed[1][kept:size] = -math.inf
+    packed[0][kept:size] = packed[1][kept:size] = NOTHING
+    cut = _cut(start, _cuts(packed[1:2], size, start, RAISED, still[:1]), 0.5 * budget)
     kept = _sift_again(cut, packed, still, size)
     size = -(-kept // STEP) * STEP
     for row in packed:
         row[kept:size] = 0.0
     packed[0][kept:size] = packed[1][kept:size] = NOTHING  # weighs nothing, and looks no wider than the others
-    return size
+    spans[0, 0], spans[0, 1] = 0, size
+    return size, _peak((-1.0, 1.0), packed[:2], spans, 1)
 
 
 @njit(nogil=True, cache=True)
-def _from_tree(budget, centre, atoms, tree, spans, bins, ones, room):
-    """Pack the atoms that matter to a block; return how many were met and packed, and the log-sum at the centre."""
+def _from_tree(budget, centre, atoms, tree, spans, ones, room):
+    """Pack the atoms that matter to a block; return how many were met, what `_thin` does, and the centre's log-sum."""
     keys, carried, _, reach = atoms
     starts, lows, highs, masses, offsets = tree
-    packed, _, _, halves, origin, at_centre, still = room
+    _, _, _, halves, origin, at_centre, _ = room
     box = np.empty((3, reach.size))
     slack = 0.0
     for k in range(reach.size):
@@ -206,18 +226,18 @@ def _from_tree(budget, centre, atoms, tree, spans, bins, ones, room):
     log_sum = _log_sum(_peak(direction, keys, spans, count), direction, keys, carried, spans, count, ones, origin)
     for k in range(reach.size):
         box[2, k] = origin[k][0]
-    limit = log_sum + math.log2(budget) - 2.0
+    limit = log_sum + math.log2(budget) - 3.0
     count, farthest = candidates(box[0], box[1], box[2], limit, starts, lows, highs, offsets, spans)
     met = 0
     for q in range(count):
         met += spans[q, 1] - spans[q, 0]
     top = log_sum
-    if farthest - log_sum > NARROW:
+    if farthest - log_sum > PLAIN:
         top = _peak(direction, keys, spans, count)
     log_sum = _log_sum(top, direction, keys, carried, spans, count, ones, origin)
     sides, here = taken(halves, 0), taken(origin, 0)
-    size = _thin(0.5 * budget, log_sum, direction, sides, here, keys, carried, spans, count, bins, packed, still)
-    return met, size, log_sum
+    size, widest = _thin(budget, log_sum, direction, sides, here, keys, carried, spans, count, room)
+    return met, size, widest, log_sum
 
 
 @njit(nogil=True, cache=True)
@@ -230,7 +250,8 @@ def _product(left, right, target):
 def _weigh(wide, logs, plain, columns, size):
     """Fill the columns 2^s_j and 2^s_j v_j; in a wide block s_j stays an exponent."""
     if wide:
-        columns[0][:size] = logs[:size] > NOTHING
+        for j in range(size):
+            columns[0][j] = 1.0 if logs[j] > NOTHING else 0.0
     else:
         start, one = spread((0.0,)), spread((1.0,))
         for j in range(0, size, STEP):
@@ -251,36 +272,52 @@ def _covariance(top, total, direction, keys, columns, mean, plain, size, cov):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def evaluate(first, last, width, directions, atoms, tree, budget, room, work, log_sums, means, covs, counts):
+def evaluate(first, last, width, trial, directions, atoms, tree, budget, room, work, log_sums, means, covs, counts):
     """Fill log sums (base 2), means and, unless `covs` is None, covariances for the blocks first <= block < last.
 
-    `counts` gets the numbers of atoms met and packed for each block.
+    Blocks of more than NARROW directions are tried with one series, and cut up where that does not pay, or left out in
+    a `trial`. Others are cut where they look wide. `counts` gets the numbers of atoms met and packed, and of directions
+    evaluated by series.
     """
-    offset = atoms[2]
+    offset, reach = atoms[2], 0.0
+    for x in atoms[3]:
+        reach = max(reach, x)
     packed, near, plain, halves, origin, _, _ = room
-    columns, steps, mean = work
-    dim, m = directions.shape
-    channels = len(columns) - 1
-    ones, units = np.ones(STEP), (np.ones(width),)
+    columns, steps, mean, tops, sums, centre, series = work
+    dim, channels, m = len(steps), len(columns) - 1, directions.shape[1]
+    ones, units, far = np.ones(STEP), (np.ones(NARROW),), near + packed[:1]
     spans = np.empty((tree[0][1] + BEAM, 2), np.int64)
-    bins = np.empty(BINS, np.int64)
-    tops, sums = np.zeros(width), np.empty((channels + 1, width))
-    centre = np.empty(dim)
-    far = near + packed[:1]
-    for block in range(first, last):
-        begin = block * width
-        rows = min(m, begin + width) - begin
+    begin, take = first * width, width
+    while begin < min(m, last * width):
+        block, rows, whole = begin // width, min(m, begin + take) - begin, take > NARROW
         _box(directions, begin, begin + rows, centre, halves, steps)
-        met, size, log_sum = _from_tree(budget, centre, atoms, tree, spans, bins, ones, room)
-        counts[block, 0], counts[block, 1] = met, size
-        spans[0, 0], spans[0, 1] = 0, size
-        wide = _peak((-1.0, 1.0), packed[:2], spans, 1) > NARROW
+        met, size, widest, log_sum = _from_tree(budget, centre, atoms, tree, spans, ones, room)
+        counts[block, 0] += met
+        wide = widest > PLAIN
+        if take == NARROW and widest > LOOSE and size > MANY:
+            take = NARROWEST
+            continue
         _weigh(wide, packed[0], plain, columns, size)
         tops[:rows] = 0.0
-        if wide:
+        if whole:
+            full = -(-size // BATCH) * BATCH
+            packed[0][size:full] = NOTHING
+            for row in near + columns:
+                row[size:full] = 0.0
+            size = full
+            if wide or not series_sums(
+                rows, steps, centre, packed[0], near, columns, offset == 0, size, 0.125 * budget, reach, series, sums
+            ):
+                if trial:
+                    break
+                take = NARROW
+                continue
+            counts[block, 2] += rows
+        elif wide:
             _wide_sums(rows, steps + units, far, columns, spans, size, tops, sums)
         else:
             _block_sums(rows, steps, near, columns, size, sums)
+        counts[block, 1] += size
         for t in range(rows):
             i = begin + t
             log_sums[i] = log_sum + tops[t] + math.log2(sums[0, t])
@@ -295,3 +332,8 @@ def evaluate(first, last, width, directions, atoms, tree, budget, room, work, lo
                     _covariance(tops[t], sums[0, t], step + ONE, far, columns, average, plain, size, covs[i])
                 else:
                     _covariance(0.0, sums[0, t], step, near, columns, average, plain, size, covs[i])
+        begin += rows
+        if begin % NARROW == 0:
+            take = NARROW
+        if begin % width == 0:
+            take = width

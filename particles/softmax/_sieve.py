@@ -70,3 +70,20 @@ def sifted(context, arrays, at, tests, cut, packs):
         return at
 
     return types.intp(arrays, types.intp, tests, cut, packs), emit
+
+
+@intrinsic
+def below_cuts(context, sums, powers, tests, start, offsets):
+    """Return sums[i] + the powers whose test is at most start + offsets[i], lane by lane."""
+
+    def emit(context, builder, signature, arguments):
+        sums, powers, tests, offsets = (cgutils.unpack_tuple(builder, arguments[i]) for i in (0, 1, 2, 4))
+        zero = reg.constant(0.0)
+        for i, offset in enumerate(offsets):
+            cut = reg.splat(builder, builder.fadd(arguments[3], offset))
+            for power, test in zip(powers, tests, strict=True):
+                kept = builder.select(builder.fcmp_ordered("<=", test, cut), power, zero)
+                sums[i] = builder.fadd(sums[i], kept)
+        return context.make_tuple(builder, signature.return_type, sums)
+
+    return sums(sums, powers, tests, types.float64, offsets), emit

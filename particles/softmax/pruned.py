@@ -3,11 +3,13 @@
     Λ(a) = log Σ_j w_j e^{⟨a, y_j⟩},   of which the atoms outside a set S_a carry at most the share `budget`
 
 Directions are taken in blocks that lie close together, and each block keeps the atoms that can matter to one of its
-directions; see `_pruned`. What is dropped is bounded from above, so that the tolerance holds for any data.
+directions; see `_pruned`. Where a block of very many meets very many atoms, one series stands for them; see `_series`.
+What is dropped is bounded from above, so that the tolerance holds for any data.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,12 +24,12 @@ from particles.softmax.kernels import LOG2_E, LOG_2, opened
 from particles.softmax.tree import Tree, arranged
 
 _HUGE = 1e16  # exponents beyond this round by more than the kernel's shares bear: they are left to `Dense`
+_WIDTHS = 1024, 256  # directions in a block that one series is tried for
+_SERIES_AXES = 3
+_NARROW = 64  # directions in a block of others
+_ASKED = 6  # blocks on which a series is tried
+_WORTH_ASKING = 40  # blocks among which that hardly costs
 _SAMPLED_ROWS, _SAMPLED_ATOMS = 12, 512
-
-
-def _width(axes: int) -> int:
-    """Return how many directions make a block: more where they lie denser."""
-    return 64 if axes < 3 else 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +74,29 @@ class Pruned:
         sample = a[np.linspace(0, m - 1, min(m, _SAMPLED_ATOMS)).astype(np.int64)]
         rows = sample[:: max(1, len(sample) // _SAMPLED_ROWS)]
         with np.errstate(all="ignore"):
-            halves = _half_sides(rows, sample, min(_width(a.shape[1]), m) / m)
             exponents = rows @ keys.T + logs
             exponents -= exponents.max(axis=1, keepdims=True)
             shares = np.exp(exponents)
             total = shares.sum(axis=1)
             means = shares @ keys / total[:, None]
             reach = np.abs(keys - means[:, None, :])
-            exponents += (reach * halves[:, None, :]).sum(axis=2) - np.log(total)[:, None]
-            kept = (exponents > np.log(self.tol / len(atoms))).mean()
-        return float(_seconds(n, m, a.shape[1], float(kept)))
+            exponents -= np.log(total)[:, None]
+
+            def spread(width: int) -> Array:
+                halves = _half_sides(rows, sample, min(width, m) / m)
+                return np.asarray((reach * halves[:, None, :]).sum(axis=2))
+
+            def kept(away: Array) -> Array:
+                return np.asarray((exponents + away > np.log(self.tol / len(atoms))).mean(axis=1))
+
+            seconds = [_seconds(n, m, a.shape[1], float(kept(spread(_NARROW)).mean()))]
+            for width in _WIDTHS:
+                if a.shape[1] <= _SERIES_AXES and m > _WORTH_ASKING * width:
+                    away = spread(width)
+                    atom = _seconds_by_series(exponents, away, a.shape[1], self.tol)
+                    block = float((kept(away) * atom).mean()) * n  # not a number where a series can do nothing
+                    seconds.append(_seconds(n, m, a.shape[1], 0.0) + block * m / width)
+        return float(np.nanmin(seconds))
 
     @cached_property
     def _atoms(self) -> _Atoms:
@@ -106,23 +121,49 @@ class Pruned:
         sound = np.flatnonzero(bearable)
         if len(sound) == 0:
             return log_sums, means, covs
-        width = _width(a.shape[1])
-        order = sound[arranged(a[sound], width)]
+        order = sound[arranged(a[sound], compiled.NARROWEST)]
         directions = np.ascontiguousarray(a[order].T) * LOG2_E
         count = len(order)
         # without covariances a shorter kernel is compiled
         squares = np.empty((count, channels, channels)) if covariances else None
         found = np.empty(count), np.empty((channels, count)), squares
-        blocks = -(-count // width)
-        counts = np.zeros((blocks, 2), np.int64)
+
+        def blocks(width: int, pieces: Sequence[tuple[int, int]], trial: bool) -> NDArray[np.int64]:
+            counts = np.zeros((-(-count // width), 3), np.int64)
+            room, columns = atoms.room(width)
+            for first, last in pieces:
+                compiled.evaluate(
+                    first,
+                    last,
+                    width,
+                    trial,
+                    directions,
+                    atoms.columns,
+                    atoms.nodes,
+                    budget,
+                    room,
+                    columns,
+                    *found,
+                    counts,
+                )
+            return counts
+
+        width = compiled.NARROW
+        if not covariances and len(atoms.centre) <= _SERIES_AXES:
+            for wider in _WIDTHS:
+                last = -(-count // wider) - 1
+                if last + 1 < _WORTH_ASKING:
+                    continue
+                asked = np.unique(np.linspace(0, last, _ASKED).astype(np.int64))
+                counts = blocks(wider, [(block, block + 1) for block in asked.tolist()], True)
+                if 2 * counts[:, 2].sum() > (np.minimum(count, (asked + 1) * wider) - asked * wider).sum():
+                    width = wider
+                    break
 
         def work(first: int, last: int) -> None:
-            room, columns = atoms.room(width)
-            compiled.evaluate(
-                first, last, width, directions, atoms.columns, atoms.nodes, budget, room, columns, *found, counts
-            )
+            blocks(width, [(first, last)], False)
 
-        share_rows(work, blocks, width * max(1024, atoms.size // 10))
+        share_rows(work, -(-count // width), width * max(1024, atoms.size // 10))
         log_sums[order] = found[0] * LOG_2 + a[order] @ atoms.centre
         means[order] = found[1].T + atoms.value_centre
         if covariances:
@@ -149,7 +190,20 @@ def _seconds(n: int, m: int, axes: int, kept: float) -> float:
     order = 10.0 + 12.0 * min(axes, 3) * np.log2(1.0 + n / 32.0) / 3.0
     interaction = 0.4 + 0.1 * axes
     per_block = 15e3 + 1e3 * np.log2(1.0 + n / 32.0) + 15.0 * kept * n
-    return 1e-9 * ((n + m) * order + m * kept * n * interaction + m / _width(axes) * per_block)
+    return 1e-9 * ((n + m) * order + m * kept * n * interaction + m / _NARROW * per_block)
+
+
+def _seconds_by_series(exponents: Array, away: Array, axes: int, tol: float) -> Array:
+    """Return for each row the forecast for one atom of a block whose sums are taken by one series, inf if none does."""
+    degrees = np.full(len(away), np.inf)
+    for theta in (2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0):
+        bound = np.exp(exponents + 0.5 * away * (theta + 1.0 / theta)).sum(axis=1)
+        degrees = np.fmin(degrees, np.log(100.0 * bound / tol) / np.log(theta))
+    degrees = np.where(np.exp(exponents + away).sum(axis=1) * 1e-15 < 0.1 * tol, degrees, np.inf)
+    terms = np.ones(len(away))
+    for k in range(1, axes + 1):
+        terms *= (degrees + k) / k
+    return 1e-9 * np.where(terms < 2500.0, 40.0 + 0.1 * terms, np.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,11 +252,15 @@ class _Atoms:
         def rows(count: int, length: int) -> tuple[Array, ...]:
             return tuple(np.empty(length) for _ in range(count))
 
-        packed = rows(2 + carried, self.size + 2 * opened("_pruned").STEP)
+        series = opened("_series")
+        packed = rows(2 + carried, self.size + series.BATCH)
         near, plain = packed[2 : 2 + dim], packed[-channels:]
         halves = tuple(np.zeros(1) for _ in range(carried))
         room = (packed, near, plain, halves, rows(carried, 1), (*rows(dim, 1), np.ones(1)), (0.0,) * len(packed))
-        return room, (rows(1 + channels, len(packed[0])), rows(dim, width), rows(channels, 1))
+        tables = np.zeros(series.TABLE), np.empty(series.MOST_TERMS * series.LANES), np.empty(len(packed[0]))
+        sums = np.empty((channels + 1, width))
+        work = (rows(1 + channels, len(packed[0])), rows(dim, width), rows(channels, 1))
+        return room, (*work, np.zeros(width), sums, np.empty(dim), tables)
 
 
 def _centred(points: Array) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import cases
 from cases import EPS
-from particles.softmax import Dense
+from particles.softmax import Dense, pruned
 from particles.softmax.pruned import Pruned
 from particles.softmax.tree import Tree, arranged
 
@@ -52,16 +52,16 @@ KINDS = [uniform, clustered, sphere, heavy, tiny_and_empty, off_centre, flat, eq
 
 
 def check(points, logs, values, a, tol) -> None:
-    dense, pruned = Dense(points, logs, values), Pruned(points, logs, values, tol=tol)
+    dense, fast = Dense(points, logs, values), Pruned(points, logs, values, tol=tol)
     v = points if values is None else values
     radius = np.linalg.norm(v - 0.5 * (v.min(axis=0) + v.max(axis=0)), axis=1).max()
     # exponents and log sums round a few times on either side; tilted means follow by twice the radius
     largest = max(1.0, np.abs(a).sum(axis=1).max() * np.abs(points).max(), np.abs(logs[logs > -np.inf]).max())
     rounding = 40 * EPS * largest
-    for one, other, scale in zip(pruned.log_sum_and_mean(a), dense.log_sum_and_mean(a), (1, radius), strict=True):
+    for one, other, scale in zip(fast.log_sum_and_mean(a), dense.log_sum_and_mean(a), (1, radius), strict=True):
         floor = 8 * EPS * np.abs(v).max()
         assert_allclose(one, other, rtol=0, atol=tol * scale + 2 * rounding * scale + floor)
-    found, exact = pruned.covariance(a), dense.covariance(a)
+    found, exact = fast.covariance(a), dense.covariance(a)
     assert_allclose(found, exact, rtol=0, atol=tol * radius**2 + 8 * rounding * radius**2 + 1e-300)
 
 
@@ -79,6 +79,40 @@ def test_the_tolerance_holds(seed: int, kind, d: int, log_exponent: float, tol: 
     m = int(rng.integers(1, 150))
     a = points[rng.integers(len(points), size=m)] if seed % 2 else rng.standard_normal((m, d))
     check(points, logs, None, a * 10.0**log_exponent / max(np.abs(a).max(), 1e-300), tol)
+
+
+@pytest.mark.parametrize("n", [300, 1200])
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(KINDS),
+    st.integers(1, 3),
+    st.floats(0, 4),
+    st.sampled_from([1e-3, 1e-6, 1e-9, 1e-12]),
+)
+def test_the_tolerance_holds_for_series(n: int, seed: int, kind, d: int, log_exponent: float, tol: float) -> None:
+    rng = np.random.default_rng(seed)
+    points, logs = kind(rng, n, d)
+    # few directions: the series is tried whatever asking costs
+    m = int(rng.integers(200, 1500))
+    a = rng.standard_normal((m, d)) if seed % 2 else points[rng.integers(n, size=m)]
+    a *= 10.0 ** rng.uniform(-2, log_exponent) / max(np.abs(a).max(), 1e-300)
+    values = rng.uniform(3, 5, (n, 2)) if seed % 3 == 0 else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pruned, "_WORTH_ASKING", 0)
+        check(points, logs, values, a + 10.0**log_exponent * (seed % 5 == 0), tol)
+
+
+def test_a_series_takes_the_place_of_the_atoms(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(9)
+    points, logs = sphere(rng, 20_000, 2)
+    engine = Pruned(points, logs)
+    one = engine.log_sum_and_mean(100 * points)
+    monkeypatch.setattr(pruned, "_WIDTHS", ())
+    other = engine.log_sum_and_mean(100 * points)
+    assert not np.array_equal(one[1], other[1])
+    for x, y in zip(one, other, strict=True):
+        assert_allclose(x, y, rtol=0, atol=2e-12 + 100 * EPS)
 
 
 @pytest.mark.parametrize("d", [2, 4])
@@ -155,7 +189,7 @@ def test_peaked_attention_meets_few_atoms() -> None:
     rng = np.random.default_rng(6)
     points = rng.uniform(-1, 1, (20_000, 3))
     engine = Pruned(points, np.zeros(20_000))
-    assert engine.cost(1e5 * points) < 0.1 * engine.cost(points)
+    assert engine.cost(1e5 * points) < 0.1 * engine.cost(10 * points)
 
 
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 257, 3000])
