@@ -43,7 +43,7 @@ TILE = 32  # targets that share them
 SAFE = 800.0
 ROOM = 500.0
 LARGE = 1e12  # beyond, a bound and the exponents it bounds round apart
-LOST = 2.0**-900  # a sum below this may have lost terms that matter
+LOST = 2.0**-840  # a sum below this may have lost terms that matter, or be made up of what was clamped
 
 
 def laid_out(keys, values, weights, centres, halves):

@@ -98,7 +98,9 @@ def moments(
         if slots[group] < 0:
             _spread_out(sums, channels, pairs, padded, degrees[2], tensor, size, corner)
         else:
-            partial[slots[group]] = sums
+            kept = partial[slots[group]]
+            for i in range(sums.size):
+                kept[i] = sums[i]
 
 
 @njit(nogil=True, cache=True)

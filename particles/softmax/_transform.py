@@ -164,8 +164,9 @@ def bounds(a, alpha, y, eta, means, scales, step, share, eps, marginal, tilts, p
             if bound < best:
                 best = bound
                 tilts[i] = tilt
-                peaks[i] = peak
-                tails[i] = tail
+                for j in range(y.size):
+                    peaks[i, j] = peak[j]
+                    tails[i, j] = tail[j]
 
 
 @njit(nogil=True, cache=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from particles.checks import Array
 from particles.softmax._rows import share_rows
-from particles.softmax.kernels import aligned, opened
+from particles.softmax.kernels import aligned, opened, read_only
 
 Integers = NDArray[np.int64]
 
@@ -98,7 +98,7 @@ class Cells:
         local, at_places = np.empty((k, room)), np.empty((len(carried), room))
         local[:, m:] = 0.0
         at_places[:, m:] = 0.0
-        where = (points, origin, self.lower, self.scale, np.asarray(self.counts, np.int64))
+        where = (read_only(points), origin, self.lower, self.scale, np.asarray(self.counts, np.int64))
         cost = 20 * min(m, block)
         share_rows(lambda a, b: kernel.count_points(a, b, blocks, *where, places, counts), blocks, cost)
         kernel.starts_of(counts, apart, starts)

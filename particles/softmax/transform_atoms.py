@@ -17,7 +17,7 @@ from particles.checks import Array
 from particles.softmax import transform_line, transform_plan
 from particles.softmax._rows import share_rows
 from particles.softmax.chebyshev import Cells, Series, Sorted, moments, summary
-from particles.softmax.kernels import opened
+from particles.softmax.kernels import opened, read_only
 from particles.softmax.transform_axes import along_axes
 from particles.softmax.transform_pairs import CellPairs
 from particles.softmax.transform_plan import Plan, Work
@@ -193,7 +193,7 @@ class Atoms:
             len(at.chunks),
             20 * (1 + m // len(at.chunks)),
         )
-        where = (at.places, a, self.centre, raw, answers.log_sums, answers.means)
+        where = (at.places, read_only(a), self.centre, raw, answers.log_sums, answers.means)
         share_rows(lambda first, last: kernel.deliver(first, last, *where), m, 20)
         return answers
 
@@ -202,7 +202,7 @@ class Atoms:
         kernel = opened("_transform")
         n = len(self.keys)
         weights, tops = np.empty(n), np.empty(-(-n // kernel.TOGETHER))
-        where = (self.logs, self.keys, self.centre, centre, weights, tops)
+        where = (read_only(self.logs), read_only(self.keys), self.centre, centre, weights, tops)
         share_rows(lambda first, last: kernel.tilted(first, last, *where), len(tops), 4 * kernel.TOGETHER)
         top, bottom = float(tops.max()), float(weights.min())
         share_rows(lambda first, last: kernel.powers(first, last, weights, top), n, 4)
@@ -220,7 +220,7 @@ def _bounds(a: Array) -> tuple[Array, Array]:
     """Return the corners of the box of the points (m, k), not finite if any point is not."""
     kernel = opened("_transform")
     pieces = -(-len(a) // kernel.TOGETHER)
-    low, high = np.empty((pieces, a.shape[1])), np.empty((pieces, a.shape[1]))
+    a, low, high = read_only(a), np.empty((pieces, a.shape[1])), np.empty((pieces, a.shape[1]))
     share_rows(lambda first, last: kernel.box(first, last, a, low, high), pieces, 4 * kernel.TOGETHER)
     return low.min(axis=0), high.max(axis=0)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from particles.checks import Array
 from particles.softmax._rows import share_rows
 from particles.softmax.chebyshev import Cells
-from particles.softmax.kernels import opened
+from particles.softmax.kernels import opened, read_only
 
 _PIECE = 1 << 17  # keys whose moments are summed apart, whatever the number of threads
 
@@ -20,7 +20,7 @@ def moments(cells: Cells, terms: int, keys: Array, origin: float, weights: Array
     pieces = -(-n // _PIECE)
     padded = -(-terms // kernel.LANES) * kernel.LANES
     partial = np.zeros((pieces, len(weights) * count * padded))
-    where = (keys.reshape(-1), origin, cells.lower[0], cells.scale[0], count, padded, weights, partial)
+    where = (read_only(keys.reshape(-1)), origin, cells.lower[0], cells.scale[0], count, padded, weights, partial)
     share_rows(lambda a, b: kernel.moments(a, b, pieces, *where), pieces, 10 * len(weights) * min(n, _PIECE))
     total = partial[0]
     for row in partial[1:]:
@@ -49,7 +49,7 @@ def answers(
     means = np.empty((m, 1 if slopes else len(table) - 1))
     alpha = 0.5 / cells.scale[0]
     where = (
-        directions.reshape(-1), cells.lower[0], cells.scale[0], int(cells.counts[0]), terms, table.reshape(-1), slopes,
+        read_only(directions.reshape(-1)), cells.lower[0], cells.scale[0], int(cells.counts[0]), terms, table.reshape(-1), slopes,
         alpha, tilts, shift, offsets, least, log_sums, means, certain,
     )  # fmt: skip
     blocks = -(-m // kernel.TOGETHER)
