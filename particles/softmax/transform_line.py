@@ -49,8 +49,8 @@ def answers(
     means = np.empty((m, 1 if slopes else len(table) - 1))
     alpha = 0.5 / cells.scale[0]
     where = (
-        read_only(directions.reshape(-1)), cells.lower[0], cells.scale[0], int(cells.counts[0]), terms, table.reshape(-1), slopes,
-        alpha, tilts, shift, offsets, least, log_sums, means, certain,
+        read_only(directions.reshape(-1)), cells.lower[0], cells.scale[0], int(cells.counts[0]), terms,
+        table.reshape(-1), slopes, alpha, tilts, shift, offsets, least, log_sums, means, certain,
     )  # fmt: skip
     blocks = -(-m // kernel.TOGETHER)
     share_rows(lambda a, b: kernel.answers(a, b, *where), blocks, 20 * len(table) * kernel.TOGETHER)
