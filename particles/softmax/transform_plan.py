@@ -116,7 +116,7 @@ def best(products: Array, work: Work, tol: float, caution: int = 1) -> Plan | No
 
     With more caution sums are expected further below the largest terms of their cells.
     """
-    if not products.max() <= 1e4:
+    if not products.max() <= 1e4 or max(work.n, work.m) >= 1 << 31:  # places are numbers of 32 bits
         return None
     # sizes are rounded up, so that a system that moves a little keeps its plan
     sizes = Work(_rounded(work.n), _rounded(work.m), work.channels, work.order)
@@ -196,6 +196,8 @@ def _seconds(products: Array, work: Work, tol: float, key_rho: float, rho: float
         return None
     nanoseconds = _each_point(work, keys, targets, key_cells, cells)
     nanoseconds += work.channels * (multiplications / 13.0 + 8.0 * largest) + 6e5 * (1 + k)
+    pairs = min(float(work.n), float(np.prod(key_cells))) * min(float(work.m), float(np.prod(cells)))
+    nanoseconds += 0.6 * 2**k * pairs  # the sums at the cells' centres
     for axis in range(k):
         few, many = float(keys.degrees[3 - k + axis]), float(targets.degrees[3 - k + axis])
         nanoseconds += float(key_cells[axis] * cells[axis]) * (few + 4.0) * (250.0 + 0.2 * few * many)
