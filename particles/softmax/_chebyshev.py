@@ -21,8 +21,8 @@ TOGETHER = 2048  # points located together
 
 
 @njit(fastmath=EXACT, nogil=True, cache=True, error_model="numpy")
-def _located(points, origin, lower, scale, cells, index, within):
-    """Fill index with the cells of points[axis], and within[axis] with their coordinates in [-1, 1] there."""
+def located(points, origin, lower, scale, cells, index, within):
+    """Fill index with the cells of points, one row an axis, and within with their coordinates in [-1, 1] there."""
     for axis in range(points.shape[0]):
         own, start, rate, most = origin[axis], lower[axis], scale[axis], cells[axis] - 1.0
         many, along, to = np.int32(cells[axis] if axis > 0 else 0), points[axis], within[axis]
@@ -44,7 +44,7 @@ def count_points(first, last, blocks, points, origin, lower, scale, cells, index
         for begin in range(n * b // blocks, end, TOGETHER):
             stop = min(begin + TOGETHER, end)
             found = index[begin:stop]
-            _located(points[begin:stop].T, origin, lower, scale, cells, found, within)
+            located(points[begin:stop].T, origin, lower, scale, cells, found, within)
             for c in found:
                 counts[b, c] += 1
 
@@ -97,7 +97,7 @@ def gather(first, last, order, points, origin, lower, scale, cells, carried, loc
         for i in range(there.size):
             for axis in range(k):
                 given[axis, i] = points[there[i], axis]
-        _located(given[:, : there.size], origin, lower, scale, cells, index, local[:, begin:stop])
+        located(given[:, : there.size], origin, lower, scale, cells, index, local[:, begin:stop])
         for channel in range(carried.shape[0]):
             to = sorted_[channel, begin:stop]
             for i in range(there.size):
@@ -117,6 +117,13 @@ def chunks_of(starts, cells, longest, chunks):
             chunks[found, 2] = starts[r] + count * (q + 1) // pieces
             found += 1
     return found
+
+
+@njit(nogil=True, cache=True)
+def corner_of(c, cells, degrees):
+    """Return where the first coefficient of cell c stands in a tensor (cells_1 degrees_1, ..., cells_3 degrees_3)."""
+    c3, c2, c1 = c % cells[2], (c // cells[2]) % cells[1], c // (cells[2] * cells[1])
+    return (c1 * degrees[0] * cells[1] * degrees[1] + c2 * degrees[1]) * cells[2] * degrees[2] + c3 * degrees[2]
 
 
 @njit(fastmath=EXACT, nogil=True, cache=True)
@@ -291,7 +298,7 @@ def _to_second_order(at, width, limits, counts, table, basis, step, sums, coeffi
 
 @njit(nogil=True, cache=True)
 def series(
-    first, last, chunks, local, stride, cells, degrees, limits, counts, orders, table, coefficients, size, out, scratch
+    first, last, chunks, local, stride, cells, degrees, limits, counts, order, table, coefficients, size, out, scratch
 ):
     """Fill out[channel, table[o], p] with derivatives of the series of each channel, in local coordinates.
 
@@ -299,7 +306,6 @@ def series(
     (cells_1 degrees_1, cells_2 degrees_2, cells_3 degrees_3).
     """
     step = max(degrees[0], degrees[1], degrees[2], 2) * TILE
-    highest = max(orders[0], orders[1], orders[2])
     answers = out.shape[1]
     basis = scratch[: 9 * step]
     sums = scratch[9 * step : (9 + 3) * step]
@@ -312,17 +318,16 @@ def series(
         basis[(axis * 3 + 1) * step : (axis * 3 + 3) * step] = 0.0
     for q in range(first, last):
         c = chunks[q, 0]
-        c3, c2, c1 = c % cells[2], (c // cells[2]) % cells[1], c // (cells[2] * cells[1])
-        corner = (c1 * degrees[0] * width2 + c2 * degrees[1]) * width3 + c3 * degrees[2]
+        corner = corner_of(c, cells, degrees)
         for begin in range(chunks[q, 1], chunks[q, 2], TILE):
             for axis in range(missing, 3):
                 at = (axis - missing) * stride + begin
-                basis_at(local, at, degrees[axis], orders[axis], basis, axis * 3 * step, step)
+                basis_at(local, at, degrees[axis], order, basis, axis * 3 * step, step)
             for channel in range(out.shape[0]):
                 at = channel * size + corner
-                if highest == 0:
+                if order == 0:
                     _values(at, width, limits, counts, basis, step, sums, coefficients, tile)
-                elif highest == 1:
+                elif order == 1:
                     _values_and_slopes(at, width, limits, counts, table, basis, step, sums, coefficients, tile)
                 else:
                     _to_second_order(at, width, limits, counts, table, basis, step, sums, coefficients, tile)

@@ -9,6 +9,7 @@ import math
 import numpy as np
 from numba import njit
 
+from particles.softmax._chebyshev import located
 from particles.softmax._exp import EXACT, log
 from particles.softmax._lanes import (
     add,
@@ -27,16 +28,11 @@ from particles.softmax._simd import LANES
 TOGETHER = 1024  # points handled together
 
 
-@njit(fastmath=EXACT, nogil=True, cache=True, error_model="numpy")
-def _located(points, origin, lower, rate, cells, terms, within, cell, starts):
-    """Fill in the cells of points, their coordinates in [-1, 1] there, and where their cells' terms start."""
-    most = cells - 1.0
-    for i in range(points.size):
-        x = (points[i] - origin - lower) * rate
-        q = x if x > 0.0 else 0.0  # and for NaN
-        q = math.floor(q if q < most else most)
-        within[i] = 2.0 * (x - q) - 1.0
-        cell[i] = np.int64(q)
+@njit(nogil=True, cache=True)
+def _placed(points, origin, lower, rate, cells, terms, within, cell, starts):
+    """Fill in the cells of points (1, n), their coordinates in [-1, 1] there, and where their cells' terms start."""
+    located(points, origin, lower, rate, cells, cell, within)
+    for i in range(points.shape[1]):
         starts[i] = cell[i] * terms
 
 
@@ -44,21 +40,21 @@ def _located(points, origin, lower, rate, cells, terms, within, cell, starts):
 def moments(first, last, pieces, keys, origin, lower, rate, cells, padded, weights, partial):
     """Add sum_j weights[channel, j] T_r(t_j) to the rows (channel, cell) of partial[piece], of `padded` terms each."""
     n = keys.size
-    within, cell, starts = np.zeros(TOGETHER), np.zeros(TOGETHER, np.int64), np.zeros(TOGETHER, np.int64)
+    within, cell, starts = np.zeros((1, TOGETHER)), np.zeros(TOGETHER, np.int32), np.zeros(TOGETHER, np.int64)
     carried = np.zeros(TOGETHER)
     for piece in range(first, last):
         end = n * (piece + 1) // pieces
         for begin in range(n * piece // pieces, end, TOGETHER):
             stop = min(begin + TOGETHER, end)
-            _located(keys[begin:stop], origin, lower, rate, cells, padded, within, cell, starts)
+            _placed(keys[:, begin:stop], origin, lower, rate, cells, padded, within, cell, starts)
             for channel in range(weights.shape[0]):
-                given, to = weights[channel, begin:stop], channel * cells * padded
+                given, to = weights[channel, begin:stop], channel * cells[0] * padded
                 for i in range(given.size):
                     carried[i] = given[i]
                 for i in range(given.size, TOGETHER):  # the rest of the last register adds nothing
                     carried[i] = 0.0
                 for i in range(0, given.size, LANES):
-                    _add_moments(carried, within, starts, i, padded, partial[piece], to)
+                    _add_moments(carried, within[0], starts, i, padded, partial[piece], to)
 
 
 @njit(fastmath=EXACT, nogil=True, cache=True)
@@ -121,27 +117,29 @@ def answers(
 
     table[channel, cell, term]; with `slopes` the one channel's derivative makes the mean, otherwise the others.
     """
-    within, cell, starts = np.zeros(TOGETHER), np.zeros(TOGETHER, np.int64), np.zeros(TOGETHER, np.int64)
+    within, cell, starts = np.zeros((1, TOGETHER)), np.zeros(TOGETHER, np.int32), np.zeros(TOGETHER, np.int64)
+    origin, t = np.zeros(1), within[0]
     sums, more = np.zeros(TOGETHER), np.zeros(TOGETHER)
     for block in range(first, last):
         begin, stop = block * TOGETHER, min((block + 1) * TOGETHER, directions.size)
+        here = directions[:, begin:stop]
         count = stop - begin
-        _located(directions[begin:stop], 0.0, lower, rate, cells, terms, within, cell, starts)
+        _placed(here, origin, lower, rate, cells, terms, within, cell, starts)
         for i in range(0, count, 2 * LANES):
             if slopes:
-                _series_and_slope(table, starts, within, i, terms, sums, more)
+                _series_and_slope(table, starts, t, i, terms, sums, more)
             else:
-                _series(table, 0, starts, within, i, terms, sums)
+                _series(table, 0, starts, t, i, terms, sums)
         for channel in range(means.shape[1]):
             if slopes:
                 for i in range(count):
                     means[begin + i, 0] = more[i] / sums[i] * (1.0 / alpha) + (tilts[cell[i]] + shift)
             else:
                 for i in range(0, count, 2 * LANES):
-                    _series(table, (1 + channel) * cells * terms, starts, within, i, terms, more)
+                    _series(table, (1 + channel) * cells[0] * terms, starts, t, i, terms, more)
                 for i in range(count):
                     means[begin + i, channel] = more[i] / sums[i]
         _finished(
-            directions[begin:stop], within, cell, alpha, tilts, offsets, shift, least, sums, log_sums[begin:stop],
+            here[0], t, cell, alpha, tilts, offsets, shift, least, sums, log_sums[begin:stop],
             certain[begin:stop],
         )  # fmt: skip

@@ -6,7 +6,7 @@ across vector registers.
 
 from numba import njit
 
-from particles.softmax._chebyshev import BATCH, TILE, basis_at
+from particles.softmax._chebyshev import BATCH, TILE, basis_at, corner_of
 from particles.softmax._exp import EXACT, REDUCE
 from particles.softmax._lanes import constant, fma, load, outer, store, transposed
 from particles.softmax._simd import LANES
@@ -51,7 +51,6 @@ def moments(
     left = scratch[used : used + WIDTH * BATCH]
     used += WIDTH * BATCH
     sums = scratch[used : used + channels * pairs.shape[0] * padded]
-    width2, width3 = cells[1] * degrees[1], cells[2] * degrees[2]
     back[:] = 0.0
     missing = 3 - local.size // stride
     basis[: missing * step] = 1.0  # an axis that is missing has T_0 only
@@ -93,8 +92,7 @@ def moments(
                         channel * pairs.shape[0] * padded,
                     )
         c = chunks[bounds[group], 0]
-        c3, c2, c1 = c % cells[2], (c // cells[2]) % cells[1], c // (cells[2] * cells[1])
-        corner = (c1 * degrees[0] * width2 + c2 * degrees[1]) * width3 + c3 * degrees[2]
+        corner = corner_of(c, cells, degrees)
         if slots[group] < 0:
             _spread_out(sums, channels, pairs, padded, degrees[2], tensor, size, corner)
         else:
@@ -107,12 +105,10 @@ def moments(
 def collect(owners, slots, degrees, cells, pairs, tensor, channels, size, partial):
     """Add the slots to the tensor, in order."""
     padded = -(-degrees[2] // LANES) * LANES
-    width2, width3 = cells[1] * degrees[1], cells[2] * degrees[2]
     for q in range(owners.size):
         if slots[q] >= 0:
             c = owners[q]
-            c3, c2, c1 = c % cells[2], (c // cells[2]) % cells[1], c // (cells[2] * cells[1])
-            corner = (c1 * degrees[0] * width2 + c2 * degrees[1]) * width3 + c3 * degrees[2]
+            corner = corner_of(c, cells, degrees)
             _spread_out(partial[slots[q]], channels, pairs, padded, degrees[2], tensor, size, corner)
 
 
@@ -151,18 +147,18 @@ def _add_batch(count, front, deepest, back, padded, pairs, limits, left, sums, t
 
 
 @njit(nogil=True, cache=True)
-def _eight(start, step):
-    """Return eight offsets, one for each of WIDTH rows."""
+def eight(start, step):
+    """Return eight offsets."""
     two, four = start + 2 * step, start + 4 * step
     return start, start + step, two, two + step, four, four + step, four + 2 * step, four + 3 * step
 
 
 @njit(fastmath=EXACT, nogil=True, cache=True)
 def _one(left, back, padded, r, count, sums, row):
-    places = _eight(row, padded)
+    places = eight(row, padded)
     total = load(sums, places)
     for i in range(count):
-        total = outer(total, left, _eight(i, BATCH), back, (i * padded + r,))
+        total = outer(total, left, eight(i, BATCH), back, (i * padded + r,))
     store(sums, places, total)
 
 
@@ -189,7 +185,7 @@ def _two(left, back, padded, r, count, sums, row):
     )
     total = load(sums, places)
     for i in range(count):
-        total = outer(total, left, _eight(i, BATCH), back, (i * padded + r, i * padded + r + half))
+        total = outer(total, left, eight(i, BATCH), back, (i * padded + r, i * padded + r + half))
     store(sums, places, total)
 
 

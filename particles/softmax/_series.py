@@ -17,14 +17,16 @@ import math
 import numpy as np
 from numba import njit
 
+from particles.softmax._chebyshev import TILE, basis_at
 from particles.softmax._exp import EXACT
 from particles.softmax._lanes import constant, fma, load, store
+from particles.softmax._moments import eight
 from particles.softmax._sieve import reached
 from particles.softmax._simd import LANES, STEP, clamped, exp2, larger, peaks, spread, totals
 
 BATCH = 8 * LANES  # atoms taken together
 DEGREE = 40  # the largest
-BATCHED = 2 * LANES  # directions evaluated together
+BATCHED = TILE  # directions evaluated together
 TABLE = 3 * (DEGREE + 2) * BATCH  # working room
 THETAS = np.array([1.0, 2.0, 3.0, 4.5, 7.0, 11.0, 18.0, 30.0])
 ROUND = 5e-16  # error of the series relative to sum_j w_j e^{z_j}
@@ -38,17 +40,7 @@ _LOG_2 = math.log(2.0)
 @njit(nogil=True, cache=True)
 def _places(at):
     """Return the offsets of a batch's packs."""
-    step = LANES
-    return (
-        at,
-        at + step,
-        at + 2 * step,
-        at + 3 * step,
-        at + 4 * step,
-        at + 5 * step,
-        at + 6 * step,
-        at + 7 * step,
-    )
+    return eight(at, LANES)
 
 
 @njit(nogil=True, cache=True)
@@ -171,27 +163,6 @@ def count_terms(degree, caps):
     return total
 
 
-@njit(nogil=True, cache=True)
-def _basis(t, count, table, to, slopes):
-    """Fill rows r <= count of T_r(t), and of T_r'(t) from `slopes` on."""
-    pair = (0, LANES)
-    zero, one, two = constant(0.0, pair), constant(1.0, pair), fma(t, constant(2.0, pair), constant(0.0, pair))
-    minus = constant(-1.0, pair)
-    before, here, slope_before, slope = one, t, zero, one
-    store(table, (to, to + LANES), one)
-    store(table, (slopes, slopes + LANES), zero)
-    for r in range(1, count + 1):
-        at, to_slope = to + r * BATCHED, slopes + r * BATCHED
-        store(table, (at, at + LANES), here)
-        store(table, (to_slope, to_slope + LANES), slope)
-        later = fma(two, here, fma(before, minus, zero))
-        slope_later = fma(two, slope, fma(here, constant(2.0, pair), fma(slope_before, minus, zero)))
-        before = here
-        here = later
-        slope_before = slope
-        slope = slope_later
-
-
 @njit(fastmath=EXACT, nogil=True, cache=True)
 def _evaluate(rows, steps, frame, sizes, degree, caps, coefficients, sloped, channel, table, sums):
     """Fill sums[channel, t] with the series, or, `sloped`, sums[:, t] with it and the sums of w_j d_j."""
@@ -208,7 +179,7 @@ def _evaluate(rows, steps, frame, sizes, degree, caps, coefficients, sloped, cha
                 for k in range(dim):
                     local[i] += frame[axis, k] * steps[k][begin + i]
                 local[i] /= sizes[axis]
-            _basis(load(local, pair), caps[axis], table, axis * width, (3 + axis) * width)
+            basis_at(local, 0, caps[axis] + 1, 1, table, axis * width, 3 * width)
         value, slope1, slope2, slope3 = zero, zero, zero, zero
         at = 0
         for r1 in range(min(degree, caps[0]) + 1):

@@ -13,6 +13,7 @@ import math
 import numpy as np
 from numba import njit
 
+from particles.softmax._chebyshev import corner_of
 from particles.softmax._exp import EXACT, REDUCE, exp2, log, maximum
 from particles.softmax._product import TILE as PANEL
 from particles.softmax._product import product
@@ -174,8 +175,7 @@ def dropped(first, last, cells, degrees, limits, weights, coefficients, size, su
     """Fill sums[c] with the weighted magnitude of the coefficients of cell c that the limits drop, in any channel."""
     width2, width3 = cells[1] * degrees[1], cells[2] * degrees[2]
     for c in range(first, last):
-        c3, c2, c1 = c % cells[2], (c // cells[2]) % cells[1], c // (cells[2] * cells[1])
-        corner = (c1 * degrees[0] * width2 + c2 * degrees[1]) * width3 + c3 * degrees[2]
+        corner = corner_of(c, cells, degrees)
         most = 0.0
         for channel in range(coefficients.size // size):
             total = 0.0

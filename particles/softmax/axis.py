@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
-from scipy.special import ive
 
 from particles.checks import Array
 from particles.softmax.kernels import opened
@@ -110,9 +109,16 @@ def chebyshev(terms: int) -> tuple[Array, Array]:
     return matrix, np.cos(angles)
 
 
+def along(k: int, d: int) -> tuple[int, ...]:
+    """Return the shape of a vector along axis k of d."""
+    return tuple(-1 if j == k else 1 for j in range(d))
+
+
 @lru_cache(maxsize=256)
 def _errors(rho: float) -> Array:
     """Return delta(rho, p) for p = 0, 1, ..."""
+    from scipy.special import ive  # a sixth of a second that only those pay who come here
+
     terms = ive(np.arange(_MOST_TERMS + 40), rho)
     return 4.0 * np.exp(2.0 * rho) * np.cumsum(terms[::-1])[::-1][:_MOST_TERMS]
 

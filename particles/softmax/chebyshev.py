@@ -210,7 +210,6 @@ class Series:
         k = len(self.cells.counts)
         truncation, cells = self.truncation, self.cells.three
         table, answers = _table(k, order)
-        orders = np.array([0] * (3 - k) + [order] * k, np.int64)
         degrees = truncation.degrees
         flat = self.coefficients.reshape(-1)
         size = flat.size // len(self.coefficients)
@@ -220,7 +219,7 @@ class Series:
         def work(first: int, last: int) -> None:
             kernel.series(
                 first, last, points.chunks, points.local.reshape(-1), points.stride, cells, degrees,
-                truncation.limits, truncation.counts, orders, table, flat, size, out, aligned(scratch),
+                truncation.limits, truncation.counts, order, table, flat, size, out, aligned(scratch),
             )  # fmt: skip
 
         work_each = 40 + truncation.kept * (order + 1) * len(out) // 8

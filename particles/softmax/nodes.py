@@ -18,14 +18,14 @@ import numpy as np
 
 from particles.checks import Array
 from particles.softmax._rows import share_rows
-from particles.softmax.axis import chebyshev, terms_for
+from particles.softmax.axis import along, chebyshev, terms_for
 from particles.softmax.kernels import opened
 from particles.softmax.lattice import Frame
+from particles.softmax.products import SPEED
 
 _TRUNCATION = 5e-16  # of each interpolant
 _SAFETY = 3.0  # of errors over their root mean square
 _MOST_EXPONENT = 20.0  # beyond, there are always too many nodes
-_SPEED = 12  # products done in the time of one exponential
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +114,7 @@ class NodeSums:
             )  # fmt: skip
 
         pieces = -(-shape[0] // kernel.ROWS)
-        share_rows(work, pieces, (d + 1) * (size // pieces) * self.terms[-1] // _SPEED)
+        share_rows(work, pieces, (d + 1) * (size // pieces) * self.terms[-1] // SPEED)
         return totals.reshape(shape) if with_totals else totals, means.reshape(*shape, d)
 
     def _logs(self, totals: Array, frame: Frame) -> Array:
@@ -123,7 +123,7 @@ class NodeSums:
         logs = np.log(totals, out=totals)
         logs += self.log_size + frame.start @ self.tilt
         for k, (t, m) in enumerate(zip(frame.steps, frame.directions, strict=True)):
-            logs += (t * (m @ self.tilt)).reshape(tuple(-1 if j == k else 1 for j in range(d)))
+            logs += (t * (m @ self.tilt)).reshape(along(k, d))
         return logs
 
 

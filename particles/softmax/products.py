@@ -14,7 +14,7 @@ from particles.softmax.axis import AxisMatrices
 from particles.softmax.kernels import opened
 
 DIMENSIONS = (2, 3)
-_SPEED = 12  # products done in the time of one exponential
+SPEED = 12  # products done in the time of one exponential
 
 
 def multiply_adds(atoms: tuple[int, ...], targets: tuple[int, ...]) -> float:
@@ -38,7 +38,7 @@ def inner_sums(weights: Array, matrices: list[AxisMatrices], panels: Array) -> A
         def work(first: int, last: int) -> None:
             kernel.lines(first, last, weights, panels, sums)
 
-        share_rows(work, -(-n // kernel.HEIGHT), kernel.HEIGHT * panels.size // _SPEED)
+        share_rows(work, -(-n // kernel.HEIGHT), kernel.HEIGHT * panels.size // SPEED)
         return sums
     middle = matrices[1]
 
@@ -46,7 +46,7 @@ def inner_sums(weights: Array, matrices: list[AxisMatrices], panels: Array) -> A
         scratch = np.empty((len(panels), weights.shape[1], kernel.TILE))
         kernel.planes(first, last, weights, middle.powers, middle.weighted, panels, scratch, sums)
 
-    share_rows(slabs, n, weights.shape[1] * (panels.size + sums[:, 0].size) // _SPEED)
+    share_rows(slabs, n, weights.shape[1] * (panels.size + sums[:, 0].size) // SPEED)
     return sums
 
 
@@ -71,7 +71,7 @@ def quotients(
         least.append(kernel.quotients(first, last, sums, *front, added, tile, spare, totals, means))
 
     pieces = -(-shape[0] // kernel.HEIGHT) * lines * -(-shape[-1] // kernel.WIDTH)
-    share_rows(work, pieces, (d + 1) * sums.shape[1] * (means.size // d // pieces) // _SPEED)
+    share_rows(work, pieces, (d + 1) * sums.shape[1] * (means.size // d // pieces) // SPEED)
     # NaN is least of all
     return totals.reshape(shape) if with_totals else totals, means.reshape(*shape, d), float(np.min(least))
 
@@ -88,7 +88,7 @@ def channels(sums: Array, matrices: list[AxisMatrices]) -> Array:
         kernel.channels(first, last, sums, matrices[0].powers, matrices[0].weighted, out)
 
     pieces = -(-shape[0] // kernel.HEIGHT)
-    share_rows(work, pieces, kernel.HEIGHT * (d + 1) * sums[: len(sums) // d].size // _SPEED)
+    share_rows(work, pieces, kernel.HEIGHT * (d + 1) * sums[: len(sums) // d].size // SPEED)
     out = out.reshape(d + 1, *shape[:-1], room)[..., : shape[-1]]
     return out[[0, *range(d, 0, -1)]]
 

@@ -21,13 +21,13 @@ from particles.softmax._rows import share_rows
 from particles.softmax.axis import chebyshev, terms_for
 from particles.softmax.kernels import opened
 from particles.softmax.lattice import Lattice
+from particles.softmax.products import SPEED
 
 _RHO = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 _ROUNDING = 1e-15  # of the largest value in a cell, when coefficients are added
 _MOST = 1 << 23  # numbers in the stations of eight rows, for each thread
 _MOST_SUMS = 1 << 25  # numbers in the sums at the stations
 _LEAST_SECONDS = 1e-3  # for making matrices and stations
-_SPEED = 12  # products done in the time of one exponential
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +212,7 @@ def sheared_field(
             scratch = np.empty(2 * last.cells * kernel.HEIGHT * kernel.TILE)
             kernel.lines(first, stop, turned, matrices, turns[0], convert, scratch, sums)
 
-        share_rows(inner, -(-n // kernel.HEIGHT), kernel.HEIGHT * matrices.size // _SPEED)
+        share_rows(inner, -(-n // kernel.HEIGHT), kernel.HEIGHT * matrices.size // SPEED)
         terms, back = [1, last.terms], np.ones((1, 1))
     else:
         between = stations[0]
@@ -229,7 +229,7 @@ def sheared_field(
             both = turns[1], turns[0], convert, powers, weighted, across, scratch, left, sums
             kernel.planes(first, stop, turned, matrices, *both)
 
-        share_rows(inner, n, (len(y[1]) * matrices.size + sums[:, 0].size * len(y[1])) // _SPEED)
+        share_rows(inner, n, (len(y[1]) * matrices.size + sums[:, 0].size * len(y[1])) // SPEED)
         terms, back = [1, between.terms, last.terms], chebyshev(between.terms)[0]
     exponents = np.multiply.outer(D[0] * x[0] + tilt[0], y[0])
     top = exponents.max(axis=1)
@@ -252,7 +252,7 @@ def sheared_field(
         spreads.append(spread)
 
     pieces = -(-len(front) // kernel.ROWS)
-    each = kernel.ROWS * (d + 1) * sums.size // d // _SPEED + 20 * m // pieces
+    each = kernel.ROWS * (d + 1) * sums.size // d // SPEED + 20 * m // pieces
     share_rows(outer, pieces, each)
     if with_logs:
         logs += lattice.points @ centre

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from particles.checks import Array
-from particles.softmax.axis import axis_matrices, axis_panels
+from particles.softmax.axis import along, axis_matrices, axis_panels
 from particles.softmax.lattice import Frame, Lattice, lattice
 from particles.softmax.nodes import NodeSums, from_nodes, nodes, terms_of
 from particles.softmax.products import DIMENSIONS, inner_sums, multiply_adds, quotients
@@ -341,8 +341,8 @@ class Tensor:
     def _in_logs(self, targets: list[Array]) -> tuple[Array, Array]:
         logs, means = in_logs(self.axes, self.log_weights, targets)
         for k, (log, mean) in enumerate(self._own(targets)):
-            logs += log.reshape(_along(k, len(targets)))
-            means[..., k] += mean.reshape(_along(k, len(targets)))
+            logs += log.reshape(along(k, len(targets)))
+            means[..., k] += mean.reshape(along(k, len(targets)))
         return logs, means
 
     def _own(self, targets: list[Array]) -> list[tuple[Array, Array]]:
@@ -356,12 +356,8 @@ def _logs(totals: Array, shifts: list[Array]) -> Array:
     """Return log totals + shifts, in place."""
     logs = np.log(totals, out=totals)
     for k, shift in enumerate(shifts):
-        logs += shift.reshape(_along(k, len(shifts)))
+        logs += shift.reshape(along(k, len(shifts)))
     return logs
-
-
-def _along(k: int, d: int) -> tuple[int, ...]:
-    return tuple(-1 if j == k else 1 for j in range(d))
 
 
 def _others(k: int, d: int) -> tuple[int, ...]:

@@ -153,15 +153,14 @@ class Atoms:
         targets = Cells(centre - widths, centre + widths, plan.cells)
         lost = len(self.keys) * 1e-290 if bottom < top - 660.0 else 0.0
         if len(centre) == 1:
-            origin = float(self.centre[0])
-            parts = transform_line.moments(sources, 3, self.keys, origin, weights[:1]).reshape(-1, 3).T
+            parts = transform_line.moments(sources, 3, self.keys, self.centre, weights[:1]).reshape(-1, 3).T
             parts = np.stack([parts[0], parts[1], 0.5 * (parts[0] + parts[2])])
             pairs = CellPairs.of(plan, sources, targets, parts, lost, np.ones(plan.cells), 0.0, tol, slopes)
-            tensor = transform_line.moments(sources, int(pairs.key_terms.degrees[2]), self.keys, origin, weights)
+            tensor = transform_line.moments(sources, int(pairs.key_terms.degrees[2]), self.keys, self.centre, weights)
             tensor = along_axes(pairs.matrices, tensor)
             answers = Answers(*transform_line.answers(
-                targets, int(pairs.terms.degrees[2]), a, tensor, slopes, pairs.tilts[0], origin, top + pairs.logs,
-                pairs.least(tensor, tol, slopes),
+                targets, int(pairs.terms.degrees[2]), a, tensor, slopes, pairs.tilts[0], float(self.centre[0]),
+                top + pairs.logs, pairs.least(tensor, tol, slopes),
             ))  # fmt: skip
         else:
             keys, at = sources.sort(self.keys, self.centre, weights), targets.sort(a)

@@ -6,7 +6,6 @@ out[i_1, ..., i_k] = sum_j K_1[i_1, j_1] ... K_k[i_k, j_k] tensor[j_1, ..., j_k]
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from math import prod
 from typing import Any
 
@@ -14,18 +13,10 @@ import numpy as np
 
 from particles.checks import Array
 from particles.softmax._rows import share_rows
+from particles.softmax.axis import chebyshev
 from particles.softmax.kernels import aligned, opened
 
 _SMALL = 20_000  # multiplications; fewer are quicker by numpy, which takes one thread for them
-
-
-@cache
-def nodes(degree: int, count: int) -> tuple[Array, Array]:
-    """Return Chebyshev's `count` nodes, and the matrix that takes values there to `degree` coefficients."""
-    angles = np.pi * (np.arange(count) + 0.5) / count
-    cosines = np.cos(np.outer(np.arange(degree), angles)) * (2.0 / count)
-    cosines[0] *= 0.5
-    return np.cos(angles), np.ascontiguousarray(cosines)
 
 
 def axis_matrix(
@@ -44,13 +35,13 @@ def axis_matrix(
     degree, terms : int
         Terms kept in the cells of directions and of keys.
     """
-    points, cosines = nodes(terms, terms + 4)
+    cosines, points = chebyshev(terms + 4)
     out = np.empty((len(a), degree, len(y), terms))
 
     def work(first: int, last: int) -> None:
         part = slice(first, last)
         opened("_transform").matrix(
-            a[part], alpha, y, eta, tilts[part], scales[part], degree, cosines, points, out[part]
+            a[part], alpha, y, eta, tilts[part], scales[part], degree, cosines[:terms], points, out[part]
         )
 
     share_rows(work, len(a), (100 + degree * terms // 4) * (terms + 4) * len(y))

@@ -13,14 +13,14 @@ from particles.softmax.kernels import opened, read_only
 _PIECE = 1 << 17  # keys whose moments are summed apart, whatever the number of threads
 
 
-def moments(cells: Cells, terms: int, keys: Array, origin: float, weights: Array) -> Array:
+def moments(cells: Cells, terms: int, keys: Array, origin: Array, weights: Array) -> Array:
     """Return M[channel, (cell, r)] = sum_j weights[channel, j] T_r(t_j), r < terms, over the keys of a cell."""
     kernel = opened("_line")
     count, n = int(cells.counts[0]), len(keys)
     pieces = -(-n // _PIECE)
     padded = -(-terms // kernel.LANES) * kernel.LANES
     partial = np.zeros((pieces, len(weights) * count * padded))
-    where = (read_only(keys.reshape(-1)), origin, cells.lower[0], cells.scale[0], count, padded, weights, partial)
+    where = (read_only(keys.T), origin, cells.lower, cells.scale, cells.counts, padded, weights, partial)
     share_rows(lambda a, b: kernel.moments(a, b, pieces, *where), pieces, 10 * len(weights) * min(n, _PIECE))
     total = partial[0]
     for row in partial[1:]:
@@ -49,8 +49,8 @@ def answers(
     means = np.empty((m, 1 if slopes else len(table) - 1))
     alpha = 0.5 / cells.scale[0]
     where = (
-        read_only(directions.reshape(-1)), cells.lower[0], cells.scale[0], int(cells.counts[0]), terms,
-        table.reshape(-1), slopes, alpha, tilts, shift, offsets, least, log_sums, means, certain,
+        read_only(directions.T), cells.lower, cells.scale, cells.counts, terms, table.reshape(-1), slopes, alpha,
+        tilts, shift, offsets, least, log_sums, means, certain,
     )  # fmt: skip
     blocks = -(-m // kernel.TOGETHER)
     share_rows(lambda a, b: kernel.answers(a, b, *where), blocks, 20 * len(table) * kernel.TOGETHER)

@@ -18,6 +18,7 @@ import numpy as np
 from particles.checks import Array
 from particles.softmax import transform_plan
 from particles.softmax._rows import share_rows
+from particles.softmax.axis import along
 from particles.softmax.chebyshev import Cells, Truncation
 from particles.softmax.dense import Dense
 from particles.softmax.kernels import opened
@@ -59,7 +60,7 @@ class CellPairs:
         rhos = tuple(transform_plan.round_up(x) for x in alpha * sources.upper)
         weights = parts[0].reshape(plan.key_cells) + lost
         logs, means = _at_centres(a, y, eta, parts, counts)
-        along = [_averages(means[..., i], counts, i) for i in range(k)]
+        average = [_averages(means[..., i], counts, i) for i in range(k)]
 
         def bounds(eps: float, terms: Truncation) -> tuple[list[Array], list[Array], list[Array]]:
             tilts, peaks, tails = [], [], []
@@ -69,7 +70,7 @@ class CellPairs:
                 tilt = np.zeros(plan.cells[i])
                 peak, tail = np.zeros((2, plan.cells[i], plan.key_cells[i]))
                 opened("_transform").bounds(
-                    a[i], alpha[i], y[i], eta[i], along[i], scales[i], x, share, eps, marginal, tilt, peak, tail
+                    a[i], alpha[i], y[i], eta[i], average[i], scales[i], x, share, eps, marginal, tilt, peak, tail
                 )
                 tilts.append(tilt)
                 peaks.append(peak)
@@ -80,7 +81,7 @@ class CellPairs:
         eps, _, terms = plan.terms(plan.spread, tol, slopes)
         tilts, peaks, _ = bounds(eps, terms)
         # log F_I is convex: it falls by no more than its slope at the centre says
-        away = [abs(means[..., i] - t.reshape(_along(i, k))) * alpha[i] for i, t in enumerate(tilts)]
+        away = [abs(means[..., i] - t.reshape(along(i, k))) * alpha[i] for i, t in enumerate(tilts)]
         least = logs - offsets - sum(away)
         with np.errstate(divide="ignore"):
             spreads = np.log(along_axes(peaks, weights)) - least
@@ -120,14 +121,9 @@ def _centres(radius: float, cells: int) -> Array:
     return radius * ((2.0 * np.arange(cells) + 1.0) / cells - 1.0)
 
 
-def _along(i: int, k: int) -> list[int]:
-    """Return the shape of a vector along axis i of k."""
-    return [-1 if j == i else 1 for j in range(k)]
-
-
 def _sum_of(vectors: list[Array]) -> Array:
     """Return the tensor x_1[i_1] + ... + x_k[i_k]."""
-    return np.asarray(sum(x.reshape(_along(i, len(vectors))) for i, x in enumerate(vectors)))
+    return np.asarray(sum(x.reshape(along(i, len(vectors))) for i, x in enumerate(vectors)))
 
 
 def _at_centres(a: list[Array], y: list[Array], eta: Array, parts: Array, counts: Array) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ from math import ceil, log2
 import numpy as np
 
 from particles.checks import Array
+from particles.softmax.axis import along
 from particles.softmax.chebyshev import Integers, Truncation
 from particles.softmax.kernels import opened
 
@@ -68,7 +69,7 @@ def weights(shape: tuple[int, ...], rhos: tuple[float, ...], slopes: int) -> Arr
     if slopes:
         for axis, rho in enumerate(rhos, 3 - len(rhos)):
             bend = (np.arange(shape[axis]) ** 2 / rho) ** slopes
-            weight = np.maximum(weight, bend.reshape([-1 if i == axis else 1 for i in range(3)]))
+            weight = np.maximum(weight, bend.reshape(along(axis, 3)))
     return weight
 
 

@@ -25,10 +25,10 @@ def places(cells: Cells, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("count", "terms"), SIZES)
 def test_moments_are_sums_of_polynomials(count: int, terms: int, rng) -> None:
-    cells, origin, n = line(count), 0.25, 301
+    cells, origin, n = line(count), np.array([0.25]), 301
     keys, weights = rng.uniform(-2, 1.5, (n, 1)) + origin, rng.standard_normal((2, n))
     found = transform_line.moments(cells, terms, keys, origin, weights).reshape(2, count, terms)
-    cell, t = places(cells, keys[:, 0] - origin)
+    cell, t = places(cells, keys[:, 0] - origin[0])
     basis = chebyshev.chebvander(t, terms - 1)
     for c in range(count):
         exact = weights[:, cell == c] @ basis[cell == c]
