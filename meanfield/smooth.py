@@ -22,6 +22,13 @@ _RESOLVED = 1e-12  # change of mass and first moments when the nodes are doubled
 _MOST_NODES = {1: 2048, 2: 256, 3: 64}  # along an axis
 
 
+class DensityError(ArithmeticError, ValueError):
+    """A user's density is NaN, negative or of the wrong shape at points it had not been asked about before.
+
+    A bad argument, then, but one that may show in the middle of a run, which stops there as at other such errors.
+    """
+
+
 @dataclass(frozen=True, eq=False)
 class Smooth:
     """A smooth probability density on a box.
@@ -115,15 +122,32 @@ class Smooth:
     def pdf(self, x: Any) -> Array:
         """Density at x of shape (m, d), 0 outside the box; shape (m,)."""
         x = checks.directions("x", x, self.dim)
-        return on_box(self.function, self.lower, self.upper, x)
+        return on_box(self.heights, self.lower, self.upper, x)
+
+    def heights(self, x: Array) -> Array:
+        """Return the function at x inside the box, shape (m, d); shape (m,).
+
+        Raises
+        ------
+        DensityError
+            If it is not a density there.
+        """
+        problems = checks.Problems()
+        heights = _checked_heights(self.function, x, problems)
+        try:
+            problems.raise_if_any()
+        except ValueError as complaint:
+            raise DensityError(str(complaint)) from None
+        assert heights is not None
+        return heights
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return n independent draws by rejection from the box, shape (n, d)."""
-        ceiling = 1.5 * float(np.max(self.function(TensorRule.on_box(self.lower, self.upper, self.nodes).points)))
+        ceiling = 1.5 * float(np.max(self.heights(TensorRule.on_box(self.lower, self.upper, self.nodes).points)))
         accepted = [np.empty((0, self.dim))]
         while sum(map(len, accepted)) < n:
             tried = rng.uniform(self.lower, self.upper, (2 * n + 64, self.dim))
-            heights = np.asarray(self.function(tried))
+            heights = self.heights(tried)
             if heights.max() > ceiling:  # a peak between the nodes: start again below the new ceiling
                 ceiling, accepted = 1.5 * float(heights.max()), accepted[:1]
                 continue
@@ -140,7 +164,7 @@ class Smooth:
 @lru_cache(maxsize=32)
 def _discrete(smooth: Smooth, nodes: int) -> Empirical:
     rule = TensorRule.on_box(smooth.lower, smooth.upper, nodes)
-    weights = rule.weights * np.asarray(smooth.function(rule.points), dtype=float)
+    weights = rule.weights * smooth.heights(rule.points)
     return Empirical(rule.points, weights / weights.sum())
 
 

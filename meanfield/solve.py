@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
+from meanfield.checkpoint import Checkpoint, checkpoint_at
 from meanfield.curve import Curve
 from particles import checks
 from particles.checks import Array
@@ -18,12 +20,20 @@ class Method(Protocol):
         """Raise a ValueError if this method cannot solve the problem."""
         ...
 
-    def run(self, dynamics: Dynamics, mu0: Any, times: Array, progress: bool) -> Curve:
-        """Solve it."""
+    def run(self, dynamics: Dynamics, mu0: Any, times: Array, progress: bool, checkpoint: Checkpoint) -> Curve:
+        """Solve it, going on from the checkpoint if that holds a state."""
         ...
 
 
-def solve(dynamics: Dynamics, mu0: Measure, times: Any, *, method: Method, progress: bool = False) -> Curve:
+def solve(
+    dynamics: Dynamics,
+    mu0: Measure,
+    times: Any,
+    *,
+    method: Method,
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+) -> Curve:
     """Solve d_t mu + div(velocity(t, ., mu) mu) = 0, mu(times[0]) = mu0: (6.1), or its rescaled form.
 
     Parameters
@@ -35,9 +45,13 @@ def solve(dynamics: Dynamics, mu0: Measure, times: Any, *, method: Method, progr
     times : (m,) array
         Depths t at which the measure is wanted, increasing.
     method : Method
-        `ParticleMethod(...)`, `FiniteVolume(...)` or `Riccati()`.
+        `ParticleMethod(...)`, `FiniteVolume(...)`, `SemiLagrangian(...)`, `FrozenField(...)` or `Riccati()`.
     progress : bool
         Show a bar on stderr, if that is a terminal.
+    checkpoint : path, optional
+        A file that keeps the state of the run, renewed every few seconds. Called again with the same arguments after
+        a kill, `solve` goes on from there and ends bit for bit as if nothing had happened; after the end it returns
+        the same curve at once. A file that belongs to another problem is refused.
 
     Returns
     -------
@@ -75,4 +89,7 @@ def solve(dynamics: Dynamics, mu0: Measure, times: Any, *, method: Method, progr
             problems.add(str(complaint))
     problems.raise_if_any()
     assert depths is not None
-    return method.run(dynamics, mu0, depths, progress)
+    problem = {"dynamics": dynamics, "mu0": mu0, "times": depths, "method": method}
+    keep = checkpoint_at(checkpoint, problem, problems)
+    problems.raise_if_any()
+    return method.run(dynamics, mu0, depths, progress, keep)

@@ -20,6 +20,7 @@ from particles.checks import Array
 from particles.measure import Measure
 from particles.replicas import Replicas
 
+_LARGEST_TILT = 1e300  # beyond it B overflows as soon as it meets a point
 _STEP_ROUNDING = 1e-9  # of a step: a depth this close to a whole number of steps is one
 
 
@@ -212,7 +213,7 @@ def _seen(attention: Attention, dt: float | None, t: float) -> Attention:
         if dt is not None:
             V = np.linalg.inv(_step_matrix(attention, dt)) @ V
         seen = Attention.trusted(attention.Q @ frame, attention.K @ frame, V)
-        _in_range(seen.B, t)
+        _in_range(seen.B, t, _LARGEST_TILT)
     _in_range(V, t)
     return seen
 
@@ -222,8 +223,8 @@ def _step_matrix(attention: Attention, dt: float) -> Array:
     return np.eye(attention.dim) + dt * attention.U
 
 
-def _in_range(matrix: Array, t: float) -> Array:
-    if not np.isfinite(matrix).all():
+def _in_range(matrix: Array, t: float, largest: float = float(np.finfo(float).max)) -> Array:
+    if not (np.abs(matrix) <= largest).all():
         raise FloatingPointError(f"e^{{tV}} leaves the range of double precision at t = {t:.6g}")
     return matrix
 

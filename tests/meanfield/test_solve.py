@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import cases
-from meanfield import FiniteVolume, Gaussian, ParticleMethod, Riccati, Uniform, solve
+from meanfield import ParticleMethod, Riccati, Uniform, solve
 from particles import Raw, Rescaled
 
 LAW = Raw(cases.line(1.0, 1.0))
@@ -51,7 +51,7 @@ def complaint(*arguments, **options) -> str:
         (LAW, MU0, [], ParticleMethod(n=4), "`times` must have shape (m,) with m >= 1; got (0,)."),
         (LAW, MU0, [0, 1], "particles", "`method` must be a method such as ParticleMethod(n=16); got 'particles'."),
         (LAW, MU0, [0, 1], Riccati, "`method` must be a method such as ParticleMethod(n=16)"),
-        (LAW, Gaussian([0], [[1]]), [0, 1], FiniteVolume(8), "A Gaussian becomes one by .truncated()"),
+        (LAW, MU0, [0, 1], Riccati(), "`mu0` must be a Gaussian for Riccati; got Uniform."),
     ],
 )
 def test_bad_arguments(law, mu0, times, method, text: str) -> None:
@@ -69,5 +69,5 @@ def test_method_is_asked_for() -> None:
 
 
 def test_what_the_method_refuses_comes_with_the_rest() -> None:
-    lines = complaint(LAW, Gaussian([0], [[1]]), [1, 0], method=FiniteVolume(8)).splitlines()
+    lines = complaint(LAW, MU0, [1, 0], method=Riccati()).splitlines()
     assert {line.split()[0] for line in lines} == {"`times`", "`mu0`"}

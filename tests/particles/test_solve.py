@@ -199,7 +199,7 @@ def test_blow_up_stops_and_keeps_what_was_reached(stepper) -> None:
 def test_message_names_the_token(stepper) -> None:
     run = solve(NotANumber(0.5), np.zeros((4, 1)), [0.0, 0.3, 1.0], stepper=stepper)
     assert run.status == "stopped"
-    assert "the position of token 2 is nan" in run.message
+    assert "the velocity of token 2 is nan at t = 0." in run.message
     assert run.times.tolist() == [0.0, 0.3]
 
 

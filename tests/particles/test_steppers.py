@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from particles import RK4, Adaptive, Euler
-from particles.steppers import CLASSICAL_RK4, EULER, Tableau
+from particles.steppers import CLASSICAL_RK4, EULER, NoFurtherStep, Tableau
 
 ROUNDING = 1e-15  # of sums of a few fractions
 
@@ -95,6 +95,45 @@ def test_a_single_time_needs_no_step(stepper) -> None:
 def test_adaptive_gives_up_at_a_blow_up() -> None:
     with pytest.raises(ArithmeticError, match="step size"), np.errstate(all="ignore"):
         list(Adaptive().steps(lambda t, y: y**2, 0.0, np.ones((1, 1)), np.array([0.0, 2.0])))  # 1/(1 - t)
+
+
+def test_a_blow_up_ends_as_a_step_that_does_not_exist() -> None:
+    with pytest.raises(NoFurtherStep, match="fell below rounding"), np.errstate(all="ignore"):
+        list(Adaptive().steps(lambda t, y: y**2, 0.0, np.ones((1, 1)), np.array([0.0, 2.0])))
+
+
+def test_adaptive_gives_up_after_its_last_step() -> None:
+    def stiff(t: float, y: np.ndarray) -> np.ndarray:
+        return -1e6 * (y - np.cos(t))
+
+    taken = 0
+    with pytest.raises(NoFurtherStep, match="50 steps did not reach the end, and the step is"):
+        for _ in Adaptive(most_steps=50).steps(stiff, 0.0, np.ones((1, 1)), np.array([0.0, 1.0])):
+            taken += 1
+    assert taken == 50
+    with pytest.raises(ValueError, match="`most_steps` must be an integer of at least 1; got 0"):
+        Adaptive(most_steps=0)
+    enough = list(Adaptive().steps(growth, 0.0, np.ones((1, 1)), np.array([0.0, 1.0])))
+    exactly = Adaptive(most_steps=len(enough)).steps(growth, 0.0, np.ones((1, 1)), np.array([0.0, 1.0]))
+    assert len(list(exactly)) == len(enough)
+
+
+@pytest.mark.parametrize("stepper", [Euler(0.1), RK4(0.07), Adaptive()], ids=repr)
+def test_steps_go_on_from_their_memory_as_if_there_had_been_no_break(stepper) -> None:
+    times = np.array([-1.0, 0.05, 0.3, 2.0])
+    calls: list[float] = []
+
+    def counted(t: float, y: np.ndarray) -> np.ndarray:
+        calls.append(t)
+        return growth(t, y)
+
+    whole = list(stepper.steps(growth, -1.0, np.ones((2, 1)), times))
+    for k, step in enumerate(whole):
+        calls.clear()
+        rest = list(stepper.steps(counted, step.time, step.state, times, step.memory))
+        assert [s.time for s in rest] == [s.time for s in whole[k + 1 :]]
+        assert [s.state.tobytes() for s in rest] == [s.state.tobytes() for s in whole[k + 1 :]]
+        assert len(calls) == sum(s.evaluations for s in whole[k + 1 :])  # nothing is asked for again
 
 
 @pytest.mark.parametrize("stepper", [Euler, RK4])
