@@ -117,6 +117,11 @@ class Gaussian:
         product = reduce(np.multiply.outer, shares).ravel()
         return Empirical(self.mean + tensor_points(axes) @ self.root.T, product / product.sum())
 
+    @property
+    def has_density(self) -> bool:
+        """Whether the covariance is regular."""
+        return bool(np.linalg.eigvalsh(self.cov)[0] > _SINGULAR * np.trace(self.cov))
+
     def truncated(self, deviations: float = 8.0) -> Smooth:
         """Return the law restricted to the box m +- deviations sqrt(diag S), renormalised.
 

@@ -8,6 +8,7 @@ piecewise linear, on adaptive Gauss-Legendre panels otherwise.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.polynomial import legendre
 from scipy import sparse
 
 from meanfield.inverse_cdf import SLIVER, cumulative
+from meanfield.push_forward import PushForward
 from meanfield.quadrature import gauss_legendre
 from meanfield.quantiles import Half, Quantile
 from particles.checks import Array
@@ -45,9 +47,10 @@ def distance(f: Quantile, g: Quantile, p: float) -> float:
 def _power_integral(f: Half, g: Half, p: float) -> tuple[float, float]:
     """(s, I) with int_0^{1/2} |f - g|^p = s^p I, so that no power overflows."""
     smooth = f.curve is not None or g.curve is not None
-    left, right, i, j = merged(f.levels[:-1], g.levels[:-1], 0.5, _GRADING if smooth else _GRADING[:0])
+    more = np.concatenate([_GRADING, f.kinks, g.kinks]) if smooth else _GRADING[:0]
+    left, right, i, j = merged(f.levels[:-1], g.levels[:-1], 0.5, more)
     if smooth:
-        return _adaptive(f, g, left, right, p)
+        return _adaptive(_Levels(f, g), left, right, p)
     first = f.at(left, i) - g.at(left, j)
     final = first if f.flat and g.flat else f.at(right, i) - g.at(right, j)
     scale = max(np.abs(first).max(), np.abs(final).max())
@@ -92,15 +95,51 @@ def mean_power(first: Array, final: Array, p: float) -> Array:
     return mean
 
 
-def _adaptive(f: Half, g: Half, left: Array, right: Array, p: float) -> tuple[float, float]:
+def between_flows(mu: PushForward, nu: PushForward, p: float) -> float:
+    """Return W_p of two images of one source on the line: both flows keep the order of points, so it is that of flows.
+
+    W_p^p = int |Phi(y) - Psi(y)|^p dmu_0(y)
+    """
+    edges = np.unique([*mu.panels.lower[:, 0], *mu.panels.upper[:, 0], *nu.panels.lower[:, 0], *nu.panels.upper[:, 0]])
+    scale, integral = _adaptive(_Flows(mu, nu), edges[:-1], edges[1:], p)
+    return float(scale * integral ** (1 / p))
+
+
+@dataclass(frozen=True, eq=False)
+class _Levels:
+    """Two quantile functions, compared at levels u."""
+
+    f: Half
+    g: Half
+
+    def at(self, low: Array, u: Array) -> tuple[Array, Array, Array | float]:
+        """Return both values at u (k, m), of pieces that begin at `low` or before, and the weight of u."""
+        return self.f.at(u, self.f.piece(low)[:, None]), self.g.at(u, self.g.piece(low)[:, None]), 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Flows:
+    """Two flows of one source, compared at its points y."""
+
+    mu: PushForward
+    nu: PushForward
+
+    def at(self, low: Array, y: Array) -> tuple[Array, Array, Array | float]:
+        """Return both images of y (k, m), and the source's density there."""
+        points = y.reshape(-1, 1)
+        values = (self.mu.flow(points), self.nu.flow(points), self.mu.source.pdf(points))
+        x, z, weight = (value.reshape(y.shape) for value in values)
+        return x, z, weight
+
+
+def _adaptive(pair: _Levels | _Flows, left: Array, right: Array, p: float) -> tuple[float, float]:
     """As `_power_integral`, by halving the panels on which |f - g|^p is no polynomial yet.
 
     A change of sign or a jump costs a few dozen halvings of one panel, since its share falls with its width. A
     panel rough by the curves' own rounding would be halved for ever: each round keeps the roughest panels only,
     and all rounds together have a budget.
     """
-    middle = 0.5 * (left + right)
-    x, y = f.at(middle, f.piece(left)), g.at(middle, g.piece(left))
+    x, y, _ = pair.at(left, 0.5 * (left + right)[:, None])
     size = float(max(np.abs(x).max(), np.abs(y).max()))
     scale = float(np.abs(x - y).max()) or size or 1.0
     noise = _NOISE * _EPS * size / scale
@@ -108,7 +147,7 @@ def _adaptive(f: Half, g: Half, left: Array, right: Array, p: float) -> tuple[fl
     tolerance = _TOLERANCE / len(left)
     settled = 0.0
     while True:
-        values, errors, floors = _on_panels(f, g, left, right, p, scale, noise)
+        values, errors, floors = _on_panels(pair, left, right, p, scale, noise)
         budget -= len(left)
         rough = errors > np.maximum(tolerance * (settled + values.sum()), floors)
         if rough.sum() > most:
@@ -122,17 +161,18 @@ def _adaptive(f: Half, g: Half, left: Array, right: Array, p: float) -> tuple[fl
 
 
 def _on_panels(
-    f: Half, g: Half, left: Array, right: Array, p: float, scale: float, noise: float
+    pair: _Levels | _Flows, left: Array, right: Array, p: float, scale: float, noise: float
 ) -> tuple[Array, Array, Array]:
     """Integrals of |(f - g) / scale|^p over the panels, their estimated errors, and what rounding leaves."""
     parts = []
     for start in range(0, len(left), _PANELS_AT_ONCE):
         low, high = left[start : start + _PANELS_AT_ONCE], right[start : start + _PANELS_AT_ONCE]
         width = high - low
-        u = low[:, None] + 0.5 * width[:, None] * (1.0 + _NODES)
-        gap = np.abs(f.at(u, f.piece(low)[:, None]) - g.at(u, g.piece(low)[:, None])) / scale
-        power, peak = gap**p, gap.max(axis=1)
-        floors = width * peak ** (p - 1) * (_NOISE * _EPS * peak + p * noise)
+        f, g, weight = pair.at(low, low[:, None] + 0.5 * width[:, None] * (1.0 + _NODES))
+        gap = np.abs(f - g) / scale
+        power, peak = weight * gap**p, gap.max(axis=1)
+        heaviest = weight.max(axis=1) if isinstance(weight, np.ndarray) else weight
+        floors = heaviest * width * peak ** (p - 1) * (_NOISE * _EPS * peak + p * noise)
         parts.append((0.5 * width * (power @ _WEIGHTS), width * np.abs(power @ _LAST.T).max(axis=1), floors))
     values, errors, floors = (np.concatenate(column) for column in zip(*parts, strict=True))
     return values, errors, floors

@@ -1,7 +1,9 @@
-"""The image of a measure under a flow, known through quadrature nodes: mu_t = (Phi_t)_# mu_0.
+"""The image of a measure under a flow, known at quadrature nodes: mu_t = (Phi_t)_# mu_0.
 
-The flow map Phi_t is smooth and one-to-one, so its values at Gauss-Legendre nodes give both the integrals against mu_t
-(quadrature weights times density) and Phi_t itself everywhere (interpolation), to spectral accuracy.
+The flow map Phi_t is smooth and one-to-one on each panel, so its values at Gauss-Legendre nodes give both the
+integrals against mu_t (quadrature weights times density) and Phi_t itself everywhere (interpolation), to spectral
+accuracy. The density is carried along: rho_t(Phi_t(y)) = rho_0(y) exp(-G_t(y)), G_t the integral of the velocity's
+divergence along the path of y.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meanfield.box import corners
 from meanfield.density import Density
 from meanfield.grid import Grid
+from meanfield.panels import Panels
 from meanfield.projection import cell_masses, integrated
-from meanfield.quadrature import AxisRule, TensorRule
 from meanfield.smooth import Smooth
 from meanfield.uniform import Uniform
 from particles import checks
@@ -26,15 +29,17 @@ from particles.measure import Empirical
 Source = Uniform | Smooth | Density
 
 _RESOLVED = 1e-3  # of the image's size, for the last Legendre coefficients of Phi
+_UNSEEN = 1e-6  # mass on panels that need not be resolved
 _CELL_NODES = 4  # along an axis, to integrate the density over a cell
 _NEWTON_STEPS = 12
 _NEWTON_TOLERANCE = 1e-12  # of the image's size
-_OVERHANG = 0.05  # of the source's box: how far Newton may stray outside, where the polynomial still follows Phi
+_STARTS = 4  # nodes near a point from which Newton's method is tried
+_HALVINGS = 60  # an interval is then below rounding
 
 
 @dataclass(frozen=True, eq=False)
 class PushForward:
-    """Phi_# source, with Phi known at the nodes of a rule on the source's box.
+    """Phi_# source, with Phi known at the nodes of panels that tile the source's box.
 
     Integrals are sums over the nodes. Where `resolved`, everything else comes from the interpolated Phi; where not,
     the measure is read as its atoms.
@@ -43,15 +48,19 @@ class PushForward:
     ----------
     source : Uniform, Smooth or Density
         The measure that is moved.
-    rule : TensorRule
-        Quadrature nodes on its box.
+    panels : Panels
+        Quadrature rules on pieces of its box; pieces whose mass does not matter may be missing.
     nodes : Empirical
         The images of the nodes with the weights of the quadrature; integrals are taken over these.
+    growth : (n,) array, optional
+        G at the nodes, the logarithm of the volume's growth along their paths. Where it is not given the density comes
+        from the derivative of the interpolated Phi instead.
     """
 
     source: Source
-    rule: TensorRule
+    panels: Panels
     nodes: Empirical
+    growth: Array | None = None
 
     @property
     def dim(self) -> int:
@@ -82,38 +91,97 @@ class PushForward:
 
     def flow(self, y: Any) -> Array:
         """Phi(y) for points y (m, d) of the source's box; shape (m, d)."""
-        return self.rule.interpolate(self.nodes.points, checks.directions("y", y, self.dim))
+        return self.panels.interpolate(self.nodes.points, checks.directions("y", y, self.dim))
 
     def jacobian(self, y: Any) -> Array:
         """DPhi(y) for points y (m, d) of the source's box; shape (m, d, d)."""
         y = checks.directions("y", y, self.dim)
-        return self.rule.interpolate(self._slopes, y).reshape(len(y), self.dim, self.dim)
+        return self.panels.interpolate(self._slopes, y).reshape(len(y), self.dim, self.dim)
 
     @cached_property
     def _slopes(self) -> Array:
-        return self.rule.slopes(self.nodes.points).reshape(len(self.nodes.points), -1)
+        return self.panels.slopes(self.nodes.points).reshape(len(self.nodes.points), -1)
+
+    @cached_property
+    def log_growth(self) -> Array:
+        """log |det DPhi| at the nodes, shape (n,)."""
+        if self.growth is not None:
+            return self.growth
+        slopes = self._slopes.reshape(-1, self.dim, self.dim)
+        return np.asarray(np.linalg.slogdet(slopes)[1])
+
+    @cached_property
+    def heights(self) -> Array:
+        """The density at the nodes' images, rho_0(y) / |det DPhi(y)|; shape (n,)."""
+        return checks.frozen(self.source.pdf(self.panels.points) * np.exp(-self.log_growth))
+
+    @cached_property
+    def entropy(self) -> float:
+        """Differential entropy, - int rho log rho: that of the source plus the mean of log |det DPhi|."""
+        held = self.nodes.weights > 0
+        log_heights = np.log(self.source.pdf(self.panels.points)[held]) - self.log_growth[held]
+        return -float(self.nodes.weights[held] @ log_heights)
 
     def preimage(self, x: Any) -> Array:
-        """Phi^{-1}(x) for points x (m, d) by Newton's method from the nearest node; NaN rows outside the image."""
+        """Phi^{-1}(x) for points x (m, d); NaN rows outside the image."""
+        x = checks.directions("x", x, self.dim)
+        return self._preimage_on_the_line(x) if self.dim == 1 else self._preimage_by_newton(x)
+
+    def _preimage_on_the_line(self, x: Array) -> Array:
+        """Find the panel by the images of its ends (the flow keeps the order of points), the place in it by halving."""
+        order = np.argsort(self.panels.lower[:, 0])
+        left, right = self.panels.lower[order, 0], self.panels.upper[order, 0]
+        inwards = 1e-13 * (right - left)  # so that an end is looked up in its own panel
+        ends = self.flow(np.concatenate([left + inwards, right - inwards])[:, None])[:, 0]
+        starts, stops = (np.maximum.accumulate(part) for part in np.split(ends, 2))
+        slack = _NEWTON_TOLERANCE * max(1e-300, stops[-1] - starts[0])
+        panel = np.clip(np.searchsorted(starts, x[:, 0], side="right") - 1, 0, len(order) - 1)
+        held = (x[:, 0] >= starts[0] - slack) & (x[:, 0] <= stops[panel] + slack)
+        low, high = left[panel] + inwards[panel], right[panel] - inwards[panel]
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            above = self.flow(middle[:, None])[:, 0] > x[:, 0]
+            low, high = np.where(above, low, middle), np.where(above, middle, high)
+        return np.where(held, 0.5 * (low + high), np.nan)[:, None]
+
+    def _preimage_by_newton(self, x: Array) -> Array:
+        """Newton's method from the nearest nodes."""
         from scipy.spatial import cKDTree  # not needed to move a measure, and slow to import
 
-        x = checks.directions("x", x, self.dim)
-        y = self.rule.points[cKDTree(self.nodes.points).query(x)[1]]
+        count = min(_STARTS, len(self.nodes.points))
+        nearest = cKDTree(self.nodes.points).query(x, k=count)[1].reshape(len(x), -1)
+        y, missed = np.full(x.shape, np.nan), np.ones(len(x), dtype=bool)
+        low, high = self.box
+        far = ((x < low) | (x > high)).any(axis=1)
+        for start in nearest.T:
+            rows = np.flatnonzero(missed & ~far)
+            if not len(rows):
+                break
+            y[rows], missed[rows] = self._newton(x[rows], self.panels.points[start[rows]])
+        return np.where(missed[:, None], np.nan, y)
+
+    def _newton(self, x: Array, y: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """Return solutions of Phi(y) = x, and which were missed."""
         lower, upper = self.source.lower, self.source.upper
-        slack = _OVERHANG * (upper - lower)
         low, high = self.box
         close_enough = _NEWTON_TOLERANCE * np.max(high - low)
-        gap, missed = x - self.flow(y), np.ones(len(x), dtype=bool)
+        y, gap, missed = y.copy(), x - self.flow(y), np.ones(len(x), dtype=bool)
         for _ in range(_NEWTON_STEPS):
-            step = np.linalg.solve(self.jacobian(y[missed]), gap[missed, :, None])[..., 0]
-            y[missed] = np.clip(y[missed] + step, lower - slack, upper + slack)
+            slopes = self.jacobian(y[missed])
+            sound = np.abs(np.linalg.det(slopes)) > 0
+            slopes[~sound] = np.eye(self.dim)
+            step = np.linalg.solve(slopes, gap[missed, :, None])[..., 0]
+            y[missed] = np.clip(y[missed] + step, lower, upper)
             gap[missed] = x[missed] - self.flow(y[missed])
             missed = np.abs(gap).max(axis=1) > close_enough
-        outside = ((y < lower) | (y > upper)).any(axis=1)
-        return np.where((missed | outside)[:, None], np.nan, y)
+            if not missed.any():
+                break
+        return y, missed
 
     def pdf(self, x: Any) -> Array:
         """rho_0(y) / |det DPhi(y)| at x = Phi(y), 0 outside the image of the box; x (m, d), shape (m,).
+
+        At the nodes' images themselves it is `heights`.
 
         Raises
         ------
@@ -122,10 +190,15 @@ class PushForward:
         """
         if not self.resolved:
             raise ValueError("the flow has no inverse to read a density from: its nodes do not resolve it; take more.")
+        x = checks.directions("x", x, self.dim)
         y = self.preimage(x)
         inside = ~np.isnan(y[:, 0])
-        heights = np.zeros(len(y))
-        heights[inside] = self.source.pdf(y[inside]) / np.abs(np.linalg.det(self.jacobian(y[inside])))
+        heights = np.where(np.isnan(x).any(axis=1), np.nan, 0.0)
+        if self.growth is None:
+            thinner = 1 / np.abs(np.linalg.det(self.jacobian(y[inside])))
+        else:
+            thinner = np.exp(-self.panels.interpolate(self.growth[:, None], y[inside])[:, 0])
+        heights[inside] = self.source.pdf(y[inside]) * thinner
         return heights
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
@@ -139,10 +212,11 @@ class PushForward:
         """Whether the nodes resolve Phi, so that its interpolation stands for it.
 
         Where the flow separates (two neighbours follow different leaders) a polynomial overshoots; the measure is
-        then better read as its atoms, `nodes`.
+        then better read as its atoms, `nodes`. A panel across a separatrix that holds next to no mass is passed over.
         """
         size = float(np.ptp(self.nodes.points, axis=0).max())
-        return self.rule.tail(self.nodes.points) <= _RESOLVED * size
+        rough = self.panels.tails(self.nodes.points).max(axis=1) > _RESOLVED * size
+        return float(self.nodes.weights.reshape(len(self.panels), -1)[rough].sum()) <= _UNSEEN
 
     @cached_property
     def box(self) -> tuple[Array, Array]:
@@ -178,16 +252,17 @@ def _(mu: PushForward, grid: Grid) -> Array:
     return integrated(mu.pdf, *mu.box, grid, _CELL_NODES)
 
 
-def quadrature(source: Source, n: int) -> tuple[TensorRule, Empirical]:
-    """Return a rule of about n nodes along each axis and the source's atoms on it.
+def panels_of(source: Source, n: int) -> Panels:
+    """Return panels with about n nodes along each axis of the source's box.
 
     A `Density` jumps at its cell walls, so it gets a panel for each cell; the others get one.
     """
     if isinstance(source, Density):
-        grid = source.grid
-        axes = [AxisRule(grid.edges(k), max(1, round(n / cells))) for k, cells in enumerate(grid.shape)]
-        rule = TensorRule(tuple(axes))
-    else:
-        rule = TensorRule.on_box(source.lower, source.upper, n)
-    weights = rule.weights * source.pdf(rule.points)
-    return rule, Empirical(rule.points, weights / weights.sum())
+        return Panels.on_cells(source.grid, tuple(max(1, round(n / cells)) for cells in source.grid.shape))
+    return Panels.on_box(source.lower, source.upper, n)
+
+
+def nodes_of(source: Source, panels: Panels) -> Empirical:
+    """Return the source as atoms at the nodes of panels."""
+    weights = panels.weights * source.pdf(panels.points)
+    return Empirical(panels.points, weights / weights.sum())

@@ -7,7 +7,7 @@ because a level near 0 has sixteen significant digits and a level near 1 has not
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import singledispatch
 from typing import Any
 
@@ -37,12 +37,15 @@ class Half:
         end and the next start is a gap in the support.
     curve : callable, optional
         A non-decreasing map applied to the linear value, elementwise; (m,) -> (m,).
+    kinks : (j,) array
+        Levels in (0, 1/2) at which the curve is not smooth.
     """
 
     levels: Array
     starts: Array
     ends: Array
     curve: Callable[[Array], Array] | None = None
+    kinks: Array = field(default_factory=lambda: np.empty(0))
 
     def piece(self, u: Array) -> Any:
         """Return the index of the piece that begins at or before each level."""
@@ -86,17 +89,24 @@ class Quantile:
         value[~low] = -self.upper.at(far, self.upper.piece(far))
         return value
 
-    def pushed(self, flow: Callable[[Array], Array]) -> Quantile:
-        """Return the quantile function of the image under a non-decreasing `flow`, (m, 1) -> (m, 1)."""
+    def pushed(self, flow: Callable[[Array], Array], masses: Array) -> Quantile:
+        """Return the quantile function of the image under a non-decreasing `flow`, (m, 1) -> (m, 1).
+
+        The flow is smooth on pieces from left to right that hold `masses`.
+        """
         return Quantile(
-            _then(self.lower, lambda x: flow(x[:, None])[:, 0]),
-            _then(self.upper, lambda x: -flow(-x[:, None])[:, 0]),
+            _then(self.lower, lambda x: flow(x[:, None])[:, 0], masses),
+            _then(self.upper, lambda x: -flow(-x[:, None])[:, 0], masses[::-1]),
         )
 
 
-def _then(half: Half, curve: Callable[[Array], Array]) -> Half:
-    inner = half.curve
-    return replace(half, curve=curve if inner is None else lambda x: curve(inner(x)))
+def _then(half: Half, curve: Callable[[Array], Array], masses: Array) -> Half:
+    inner, ends = half.curve, np.cumsum(masses)
+    return replace(
+        half,
+        curve=curve if inner is None else lambda x: curve(inner(x)),
+        kinks=np.concatenate([half.kinks, ends[(ends > 0) & (ends < 0.5)]]),
+    )
 
 
 @singledispatch
@@ -155,7 +165,10 @@ def _(mu: Smooth) -> Quantile:
 
 @quantile.register
 def _(mu: PushForward) -> Quantile:
-    return quantile(mu.source).pushed(mu.flow) if mu.resolved else quantile(mu.nodes)
+    if not mu.resolved:
+        return quantile(mu.nodes)
+    masses = mu.nodes.weights.reshape(len(mu.panels), -1).sum(axis=1)
+    return quantile(mu.source).pushed(mu.flow, masses[np.argsort(mu.panels.lower[:, 0])])
 
 
 def _whole(curve: Callable[[Array], Array]) -> Half:

@@ -9,8 +9,9 @@ import numpy as np
 from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.grid import Grid
+from meanfield.panels import Panels
 from meanfield.push_forward import PushForward
-from meanfield.quadrature import AxisRule, TensorRule
+from meanfield.quadrature import TensorRule
 from meanfield.smooth import Smooth
 from meanfield.uniform import Uniform
 from particles.checks import Array
@@ -46,8 +47,9 @@ def pack(mu: Measure) -> tuple[str, dict[str, Array]]:
         case PushForward():
             kind, source = pack(mu.source)
             parts: dict[str, Any] = {f"source.{name}": array for name, array in source.items()}
-            parts |= {f"edges{k}": axis.edges for k, axis in enumerate(mu.rule.axes)}
-            parts |= {"orders": np.array([axis.n for axis in mu.rule.axes]), "source": np.array(kind)}
+            parts |= {"panels.lower": mu.panels.lower, "panels.upper": mu.panels.upper}
+            parts |= {"orders": np.array(mu.panels.orders), "source": np.array(kind)}
+            parts |= {} if mu.growth is None else {"growth": mu.growth}
             return "PushForward", parts | {"points": mu.nodes.points, "weights": mu.nodes.weights}
     raise TypeError(f"a {type(mu).__name__} cannot be stored.")
 
@@ -68,9 +70,9 @@ def unpack(kind: str, arrays: dict[str, Array]) -> Measure:
             return _tabulated(arrays["lower"], arrays["upper"], arrays["heights"])
         case "PushForward":
             source = unpack(str(arrays["source"]), _under("source.", arrays))
-            axes = tuple(AxisRule(arrays[f"edges{k}"], int(n)) for k, n in enumerate(arrays["orders"]))
             assert isinstance(source, Uniform | Smooth | Density)
-            return PushForward(source, TensorRule(axes), Empirical(arrays["points"], arrays["weights"]))
+            panels = Panels(arrays["panels.lower"], arrays["panels.upper"], tuple(arrays["orders"].tolist()))
+            return PushForward(source, panels, Empirical(arrays["points"], arrays["weights"]), arrays.get("growth"))
     raise ValueError(f"`path` holds a measure of unknown kind {kind!r}.")
 
 
@@ -80,9 +82,9 @@ def _under(prefix: str, arrays: dict[str, Array]) -> dict[str, Array]:
 
 def _tabulated(lower: Array, upper: Array, heights: Array) -> Smooth:
     """Return the density that interpolates heights at Gauss nodes, cut off at 0."""
-    rule = TensorRule.on_box(lower, upper, round(len(heights) ** (1 / lower.size)))
+    panel = Panels.on_box(lower, upper, round(len(heights) ** (1 / lower.size)))
 
     def pdf(x: Array) -> Array:
-        return np.maximum(rule.interpolate(heights[:, None], x)[:, 0], 0.0)
+        return np.maximum(panel.interpolate(heights[:, None], x)[:, 0], 0.0)
 
-    return Smooth.trusted(pdf, lower, upper, len(rule.axes[0].nodes))
+    return Smooth.trusted(pdf, lower, upper, panel.orders[0])

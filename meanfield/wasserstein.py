@@ -26,7 +26,7 @@ from scipy import linalg, sparse
 from meanfield.costs import gap_on_root, lengths, scaled_costs
 from meanfield.curve import Curve
 from meanfield.gaussian import Gaussian
-from meanfield.line_distance import distance, monotone
+from meanfield.line_distance import between_flows, distance, monotone
 from meanfield.push_forward import PushForward
 from meanfield.quantiles import quantile
 from meanfield.quantise import quantise
@@ -73,7 +73,7 @@ def wasserstein(mu: Measure, nu: Measure, p: float = 2) -> float:
     """Return W_p(mu, nu), the `distance` of `transport`."""
     _check(mu, nu, p, 1)
     if mu.dim == 1 and not _both_gaussian(mu, nu, p):
-        return distance(quantile(mu), quantile(nu), float(p))
+        return _on_the_line(mu, nu, float(p))
     return transport(mu, nu, p).distance
 
 
@@ -109,7 +109,7 @@ def transport(mu: Measure, nu: Measure, p: float = 2, *, atoms: int = 2048) -> P
         return Plan(_bures(mu, nu), 0.0, None, 0.0, p)
     if mu.dim == 1:
         coupling = monotone(mu, nu) if isinstance(mu, Empirical) and isinstance(nu, Empirical) else None
-        return Plan(distance(quantile(mu), quantile(nu), p), 0.0, coupling, 0.0, p)
+        return Plan(_on_the_line(mu, nu, p), 0.0, coupling, 0.0, p)
     (sources, error), (targets, other) = quantise(mu, atoms), quantise(nu, atoms)
     length, gap, coupling = _program(sources, targets, p)
     bound = error + other
@@ -167,6 +167,18 @@ def _check(mu: Any, nu: Any, p: Any, atoms: Any) -> None:
         problems.add(f"`p` must be a number of at least 1; got {p!r}.")
     checks.count("atoms", atoms, problems)
     problems.raise_if_any()
+
+
+def _on_the_line(mu: Measure, nu: Measure, p: float) -> float:
+    if (
+        isinstance(mu, PushForward)
+        and isinstance(nu, PushForward)
+        and mu.source is nu.source
+        and mu.resolved
+        and nu.resolved
+    ):
+        return between_flows(mu, nu, p)
+    return distance(quantile(mu), quantile(nu), p)
 
 
 def _both_gaussian(mu: Measure, nu: Measure, p: float) -> bool:

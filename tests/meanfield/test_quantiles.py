@@ -13,8 +13,8 @@ from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.grid import Grid
 from meanfield.line_distance import distance, mean_power, monotone
+from meanfield.panels import Panels
 from meanfield.push_forward import PushForward
-from meanfield.quadrature import TensorRule
 from meanfield.quantiles import quantile
 from meanfield.smooth import Smooth
 from meanfield.uniform import Uniform
@@ -36,7 +36,7 @@ def parabola(centre=0.0):
 
 def stretched(n=6):
     """The uniform law on [-1, 1] under y -> 3 y + y^3, which 6 nodes carry exactly, with two coefficients to spare."""
-    rule = TensorRule.on_box(np.array([-1.0]), np.array([1.0]), n)
+    rule = Panels.on_box(np.array([-1.0]), np.array([1.0]), n)
     images = 3 * rule.points + rule.points**3
     return PushForward(Uniform([-1], [1]), rule, Empirical(images, rule.weights / 2))
 
@@ -106,7 +106,7 @@ def test_uniform_law_pushed_by_a_cubic():
 
 def test_tiny_differences_of_smooth_curves_are_seen():
     base, moved = stretched(), stretched()
-    nudged = PushForward(moved.source, moved.rule, moved.nodes.moved_to(moved.nodes.points + 2.0**-40))
+    nudged = PushForward(moved.source, moved.panels, moved.nodes.moved_to(moved.nodes.points + 2.0**-40))
     # values of size 4 are right to 1e-15 or so, which is 1e-3 of this shift; it averages over the levels
     assert w(base, nudged) == pytest.approx(2.0**-40, rel=5e-3)
 

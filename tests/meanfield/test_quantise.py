@@ -8,8 +8,8 @@ import pytest
 from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.grid import Grid
+from meanfield.panels import Panels
 from meanfield.push_forward import PushForward
-from meanfield.quadrature import TensorRule
 from meanfield.quantise import quantise
 from meanfield.smooth import Smooth
 from meanfield.uniform import Uniform
@@ -87,7 +87,7 @@ def test_bound_of_refined_atoms():
 
 
 def test_push_forward():
-    rule = TensorRule.on_box(np.array([-1.0, -1.0]), np.array([1.0, 1.0]), 4)
+    rule = Panels.on_box(np.array([-1.0, -1.0]), np.array([1.0, 1.0]), 4)
     mu = PushForward(Uniform([-1, -1], [1, 1]), rule, Empirical(2 * rule.points, rule.weights / 4))
     atoms, bound = quantise(mu, 110)
     assert len(atoms.points) == 100
