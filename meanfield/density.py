@@ -125,14 +125,7 @@ class Density:
 
     def cgf(self, a: Any) -> Array:
         """Lambda(a) for a of shape (m, d); shape (m,)."""
-        a = checks.directions("a", a, self.dim)
-        found = arrangement(a)
-        if isinstance(found, TensorAxes):
-            return self._tensor.log_sum_and_mean(found)[0]
-        together = None if found is None else self._tensor.interpolated(found.frame)
-        if together is not None:
-            return together[0]
-        return self._of_centres(a, found, with_logs=True)[0] + self._cell.cgf(a)
+        return self.cgf_and_mean(a)[0]
 
     def tilted_mean(self, a: Any) -> Array:
         """grad Lambda(a), shape (m, d)."""
@@ -146,6 +139,19 @@ class Density:
         means = self._of_centres(a, found, with_logs=False)[1]
         add_langevin(means, a, 0.5 * self.grid.widths)
         return means
+
+    def cgf_and_mean(self, a: Any) -> tuple[Array, Array]:
+        """`cgf(a)` and `tilted_mean(a)`, found together."""
+        a = checks.directions("a", a, self.dim)
+        found = arrangement(a)
+        if isinstance(found, TensorAxes):
+            return self._tensor.log_sum_and_mean(found)
+        together = None if found is None else self._tensor.interpolated(found.frame)
+        if together is not None:
+            return together
+        logs, means = self._of_centres(a, found, with_logs=True)
+        add_langevin(means, a, 0.5 * self.grid.widths)
+        return logs + self._cell.cgf(a), means
 
     def turned_mean(self, x: Any, B: Array, V: Array) -> Array:
         """V grad Lambda(B^T x) for x of shape (m, d); shape (m, d)."""

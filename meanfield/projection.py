@@ -13,6 +13,7 @@ from meanfield.quadrature import AxisRule, TensorRule
 from meanfield.smooth import Pdf, Smooth
 from meanfield.uniform import Uniform
 from particles.checks import Array
+from particles.measure import Empirical
 
 _NODES = 6  # Gauss nodes along each axis of a cell: exact for polynomials of degree 11
 
@@ -33,7 +34,7 @@ def no_density(mu0: object) -> str:
     """Return what is wrong with initial data that have no density on a box, and what to do."""
     return (
         f"`mu0` must have a density on a box: Uniform, Smooth or Density; got {type(mu0).__name__}. "
-        "A Gaussian becomes one by .truncated(); atoms, and the `nodes` of a PushForward, are moved by ParticleMethod."
+        "A Gaussian becomes one by .truncated(); the `nodes` of a PushForward are moved by ParticleMethod."
     )
 
 
@@ -55,6 +56,17 @@ def _(mu: Density, grid: Grid) -> Array:
         edges = mu.grid.edges(k)
         shares = _overlaps(edges, grid.edges(k)) / np.diff(edges)[:, None]
         masses = np.moveaxis(np.tensordot(masses, shares, axes=(k, 0)), -1, k)
+    return masses
+
+
+def spread_masses(atoms: Empirical, width: float, grid: Grid) -> Array:
+    """Return the masses of atoms that are each spread evenly over a box of side `width`; mass outside is left out."""
+    from meanfield import _spread  # compiled code is slow to import
+
+    masses = np.zeros(grid.shape)
+    _spread.spread(
+        atoms.points, atoms.weights, 0.5 * width, grid.lower, grid.widths, np.array(grid.shape), masses.ravel()
+    )
     return masses
 
 

@@ -3,10 +3,15 @@
 A grid scheme's diffusion puts specks of mass into cells that the true support never reaches, and attention follows
 the outermost speck as soon as exponents are large. So the support itself is moved, by the same flow, and attention sees
 the mass beyond it as if it stood in the nearest cell of the support.
+
+The boundary is made of facets between markers: points on the line, edges in the plane, triangles in space. A point is
+inside if a line from it to infinity meets them an odd number of times, so any number of pieces and holes will do.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,29 +22,80 @@ from particles.checks import Array
 
 Cells = NDArray[np.bool_]
 
-_PER_CELL = 2  # points on an edge for each cell it crosses
+_HALVINGS = 40  # of a distance of a few cells: to rounding
+_TRIANGLES = {1: [[0]], 2: [[0, 1]], 3: [[0, 1, 3], [0, 3, 2]]}  # facets of a cell's face, by its corners in order
 
 
 @dataclass(frozen=True, eq=False)
 class Support:
-    """An interval by its ends, or a region of the plane by a closed polygon.
+    """A region by its boundary.
 
     Parameters
     ----------
     markers : (m, d) array
-        Points of the boundary; in the plane, in order round it.
+        Points of the boundary.
+    facets : (f, d) integer array
+        The markers that each facet joins.
     """
 
     markers: Array
+    facets: NDArray[np.intp]
 
     @classmethod
-    def of_box(cls, grid: Grid) -> Support:
-        """Return the grid's box, in the plane with a marker at each cell corner on its boundary."""
-        if grid.dim == 1:
-            return cls(np.stack([grid.lower, grid.upper]))
-        x, y = grid.edges(0), grid.edges(1)
-        sides = [(x[:-1], y[0]), (x[-1], y[:-1]), (x[:0:-1], y[-1]), (x[0], y[:0:-1])]
-        return cls(np.concatenate([np.stack(np.broadcast_arrays(*side), axis=-1) for side in sides]))
+    def of(cls, grid: Grid, masses: Array) -> Support:
+        """Return the cells with mass, a marker at every cell corner on their boundary."""
+        d = grid.dim
+        held = np.pad(masses > 0, 1)
+        corners: list[NDArray[np.intp]] = []
+        for k in range(d):
+            inner = tuple(slice(None) if j == k else slice(1, -1) for j in range(d))
+            wall = np.argwhere(np.diff(held[inner], axis=k))
+            aside = np.indices((2,) * (d - 1)).reshape(d - 1, 2 ** (d - 1)).T  # corners of a face, in its own plane
+            shift = np.insert(aside, k, 0, axis=1)
+            corners.append(wall[:, None, :] + shift[None, :, :])
+        faces = np.concatenate(corners)
+        nodes = np.ravel_multi_index(tuple(np.moveaxis(faces, -1, 0)), tuple(n + 1 for n in grid.shape))
+        used, index = np.unique(nodes, return_inverse=True)
+        index = index.reshape(nodes.shape)
+        facets = index[:, np.array(_TRIANGLES[d])].reshape(-1, d)
+        at = np.unravel_index(used, tuple(n + 1 for n in grid.shape))
+        markers = np.stack([grid.edges(k)[i] for k, i in enumerate(at)], axis=-1)
+        return cls(markers, facets)
+
+    @property
+    def dim(self) -> int:
+        """Dimension d."""
+        return self.markers.shape[1]
+
+    def drawn_in(self, holds: Callable[[Array], Cells], grid: Grid) -> Support:
+        """Return the support with each marker that lies outside moved to the edge, towards the nearest cell inside.
+
+        Parameters
+        ----------
+        holds : callable
+            Whether points (m, d) belong to the region; shape (m,).
+        grid : Grid
+            Cells whose centres show where the region is.
+        """
+        from scipy.spatial import KDTree  # slow to import
+
+        inner = grid.centres[holds(grid.centres)]
+        outside = ~holds(self.markers)
+        if not (len(inner) and outside.any()):
+            return self
+        out = self.markers[outside].copy()
+        into = inner[KDTree(inner).query(out)[1]]
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (out + into)
+            found = holds(middle)[:, None]
+            into, out = np.where(found, middle, into), np.where(found, out, middle)
+        markers = self.markers.copy()
+        markers[outside] = out
+        return self.moved_to(markers)
+
+    def moved_to(self, markers: Array) -> Support:
+        """Return the same region with its markers elsewhere."""
+        return Support(markers, self.facets)
 
     @property
     def box(self) -> tuple[Array, Array]:
@@ -51,35 +107,54 @@ class Support:
 
         Those whose centre lies inside, and those the boundary runs through where the support is thinner than a cell.
         """
-        if grid.dim == 1:
-            return np.ones(grid.shape, dtype=bool)
-        from scipy.ndimage import binary_dilation  # slow to import, and not needed on the line
+        from scipy.ndimage import binary_dilation  # slow to import
 
-        inside = self._inside(grid)
-        return inside | (self._crossed(grid) & ~binary_dilation(inside, np.ones((3, 3))))
+        inside = self.holds([grid.axis_centres(k) for k in range(grid.dim)])
+        return inside | (self._crossed(grid) & ~binary_dilation(inside, np.ones((3,) * grid.dim)))
 
-    def _inside(self, grid: Grid) -> Cells:
-        """Cells whose centre lies inside: to its left the polygon crosses its height an odd number of times."""
-        start, end = self.markers, np.roll(self.markers, -1, axis=0)
-        heights = grid.axis_centres(1)
-        crosses = (start[:, 1, None] <= heights) != (end[:, 1, None] <= heights)
-        edge, row = np.nonzero(crosses)
-        share = (heights[row] - start[edge, 1]) / (end[edge, 1] - start[edge, 1])
-        where = start[edge, 0] + share * (end[edge, 0] - start[edge, 0])
-        count = np.zeros((grid.shape[0] + 1, grid.shape[1]), dtype=int)
-        np.add.at(count, (np.searchsorted(grid.axis_centres(0), where), row), 1)
-        return np.cumsum(count, axis=0)[:-1] % 2 == 1
+    def holds(self, axes: list[Array]) -> Cells:
+        """Return which points with coordinates from the axes (increasing) lie inside; shape (N_1, ..., N_d)."""
+        from meanfield import _support  # compiled code is slow to import
+
+        *across, along = axes
+        lines = math.prod(len(axis) for axis in across)
+        counts = np.zeros(lines, dtype=np.intp)
+        nothing = np.empty(0)
+        self._cross(across, counts, nothing)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        found = np.empty(starts[-1])
+        if len(found):
+            self._cross(across, starts[:-1].copy(), found)
+        inside = np.zeros((lines, len(along)), dtype=bool)
+        _support.fill(starts, found, along, inside)
+        return inside.reshape([len(axis) for axis in axes])
+
+    def _cross(self, across: list[Array], counts: NDArray[np.intp], found: Array) -> None:
+        from meanfield import _support
+
+        if self.dim == 1:
+            counts[0] += len(self.facets)
+            found[:] = self.markers[self.facets[: len(found), 0], 0]
+        elif self.dim == 2:
+            _support.crossings_plane(self.markers, self.facets, *across, counts, found)
+        else:
+            _support.crossings_space(self.markers, self.facets, *across, counts, found)
+
+    def boundary_points(self, grid: Grid) -> Array:
+        """Return points all over the boundary, the markers first, at most half a cell apart; shape (m, d)."""
+        if self.dim == 1:
+            return self.markers
+        from meanfield import _support
+
+        more = np.empty((_support.samples(self.markers, self.facets, grid.widths, np.empty((0, self.dim))), self.dim))
+        _support.samples(self.markers, self.facets, grid.widths, more)
+        return np.concatenate([self.markers, more])
 
     def _crossed(self, grid: Grid) -> Cells:
-        """Cells that the polygon itself runs through."""
-        start, end = self.markers, np.roll(self.markers, -1, axis=0)
-        pieces = 1 + np.ceil(_PER_CELL * (np.abs(end - start) / grid.widths).max(axis=1)).astype(int)
-        edge = np.repeat(np.arange(len(start)), pieces)
-        share = (np.arange(len(edge)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) / np.repeat(pieces, pieces)
-        along = start[edge] + share[:, None] * (end - start)[edge]
-        index = np.clip(((along - grid.lower) / grid.widths).astype(int), 0, np.array(grid.shape) - 1)
+        """Cells that the boundary runs through."""
+        index = ((self.boundary_points(grid) - grid.lower) / grid.widths).astype(int)
         crossed = np.zeros(grid.shape, dtype=bool)
-        crossed[tuple(index.T)] = True
+        crossed[tuple(np.clip(index, 0, np.array(grid.shape) - 1).T)] = True
         return crossed
 
 

@@ -1,14 +1,31 @@
+import json
+
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import expm
 
 import cases
 from contracts import bump
-from meanfield import Density, FiniteVolume, Gaussian, Grid, ParticleMethod, Smooth, Uniform, solve
+from meanfield import (
+    Density,
+    FiniteVolume,
+    Gaussian,
+    Grid,
+    ParticleMethod,
+    Riccati,
+    Smooth,
+    Uniform,
+    solve,
+    wasserstein,
+)
+from meanfield.checkpoint import NOWHERE, Checkpoint
+from meanfield.footprint import Mixture
 from particles import Attention, Empirical, Raw, Rescaled
 
 LINE = Raw(cases.line(1.0, 1.0))
+MIXTURE = Mixture(Uniform([0.0], [1.0]), Uniform([2.0], [3.0]), 0.5)
+PLANE = Raw(cases.random_attention(0, 2))
 
 
 def plane() -> Raw:
@@ -25,6 +42,13 @@ def checkerboard() -> Density:
     return Density(Grid([-1.0, -1.0], [1.0, 1.0], (8, 6)), masses / masses.sum())
 
 
+def ball(cells: int) -> Density:
+    """The cells in the ball round 0."""
+    grid = Grid([-1.0] * 3, [1.0] * 3, cells)
+    masses = (np.linalg.norm(grid.centres, axis=1) < 1).reshape(grid.shape).astype(float)
+    return Density(grid, masses / masses.sum())
+
+
 RUNS = {
     "spreading line": (LINE, lambda: uneven(1), 60, 1.0),
     "gathering line": (Raw(cases.line(1.0, -1.0)), lambda: uneven(1), 60, 2.0),
@@ -34,6 +58,9 @@ RUNS = {
     "rescaled plane": (Rescaled(plane().attention), lambda: uneven(2), (16, 12), 0.7),
     "two heads": (Raw(cases.non_commuting(2)), lambda: uneven(2), 24, 3.0),
     "empty cells": (plane(), checkerboard, (24, 16), 2.0),
+    "space": (Raw(cases.random_attention(3, 3)), lambda: uneven(3), (8, 7, 6), 1.0),
+    "rescaled space": (Rescaled(cases.random_attention(3, 3, heads=2)), lambda: uneven(3), 7, 0.5),
+    "ball": (Raw(cases.random_attention(3, 3)), lambda: ball(8), 9, 1.5),
 }
 
 
@@ -51,20 +78,51 @@ def test_mass_is_kept_and_no_cell_turns_negative(name: str, order: int) -> None:
 
 
 @pytest.mark.parametrize("order", [1, 2])
-@pytest.mark.parametrize("dim", [1, 2])
-def test_without_attention_the_centre_of_mass_is_exact(dim: int, order: int) -> None:
-    V = np.array([[0.5, -0.3], [0.4, 0.2]])[:dim, :dim]
-    law = Raw(Attention(np.zeros((dim, dim)), np.eye(dim), V))
-    curve = solve(law, uneven(dim), [0.0, 0.5, 1.0], method=FiniteVolume(24, order=order))
-    start = curve[0]
-    for t, mu in zip(curve.times, curve.measures, strict=True):
-        # every point moves with v = V e^{tV} m_0, so the box does too, and the masses stand still in it
-        # Euler and Heun steps err in e^{tV} only: 1/steps and 1/steps^2
-        error = np.linalg.norm(V @ V) * t / curve.stats["steps"] ** order
-        shift = (expm(t * V) - np.eye(dim)) @ start.mean
-        assert_allclose(mu.mean, start.mean + shift, rtol=0, atol=error + 1e-13)
-        assert_allclose(mu.mean - start.mean, mu.lower - start.lower, rtol=0, atol=1e-13)
-        assert_allclose(mu.cov, start.cov, rtol=0, atol=1e-13)
+@pytest.mark.parametrize("form", [Raw, Rescaled])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_without_attention_the_centre_of_mass_is_exact(dim: int, form, order: int) -> None:
+    V = np.array([[0.5, -0.3, 0.2], [0.4, 0.2, -0.3], [0.1, 0.2, -0.2]])[:dim, :dim]
+    law = form(Attention(np.zeros((dim, dim)), np.eye(dim), V))
+    starts = [uneven(dim), *([checkerboard()] if dim == 2 else [ball(6)] if dim == 3 else [])]
+    for mu0 in starts:
+        curve = solve(law, mu0, [0.0, 0.5, 1.0], method=FiniteVolume(24 if dim < 3 else 8, order=order))
+        start = curve[0]
+        for t, mu in zip(curve.times, curve.measures, strict=True):
+            # raw: every point moves with v = V e^{tV} m_0; rescaled: towards the centre of mass, which stays
+            shift = (expm(t * V) - np.eye(dim)) @ start.mean if form is Raw else 0.0
+            assert_allclose(mu.mean, start.mean + shift, rtol=0, atol=1e-14)
+            if form is Raw:  # the masses stand still in the box
+                assert_allclose(mu.lower - start.lower, mu.mean - start.mean, rtol=0, atol=1e-14)
+                assert_allclose(mu.cov, start.cov, rtol=0, atol=1e-13)
+            elif dim == 1:  # the box shrinks with its cells, by Euler's or Heun's e^{-tV}
+                dt = 1 / curve.stats["steps"]
+                error = (t * 0.5**2 * dt) if order == 1 else t * 0.5**3 * dt**2
+                assert_allclose(mu.upper - mu.mean, np.exp(-0.5 * t) * (start.upper - start.mean), atol=error)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_towards_a_point_the_error_falls_like_the_cells(order: int) -> None:
+    law, mu0, T, sizes = Raw(cases.line(1.0, -1.0)), Smooth.normalised(bump, [-2.0], [2.0]), 3.0, np.array([20, 40, 80])
+    truth = solve(law, mu0, [0.0, T], method=ParticleMethod(n=200))[-1]
+    errors = [
+        wasserstein(solve(law, mu0, [0.0, T], method=FiniteVolume(int(n), order=order))[-1], truth) for n in sizes
+    ]
+    assert -np.polyfit(np.log(sizes), np.log(errors), 1)[0] > order - 0.1
+    assert errors[-1] < 2.4 / sizes[-1]  # the width of a cell; the truth's own error is 1e-12
+
+
+def test_towards_two_points_the_error_falls_like_the_cells() -> None:
+    law, mu0, T, sizes = (
+        Rescaled(cases.line(1.0, 1.0)),
+        Smooth.normalised(bump, [-2.0], [2.0]),
+        3.0,
+        np.array([20, 40, 80]),
+    )
+    truth = solve(law, mu0, [0.0, T], method=ParticleMethod(n=400))[-1]
+    errors = [wasserstein(solve(law, mu0, [0.0, T], method=FiniteVolume(int(n)))[-1], truth, p=1) for n in sizes]
+    # W2 is that of the mass on the wrong side of the divide, where 400 particles are 1/400 apart: W1 sees past it
+    assert -np.polyfit(np.log(sizes), np.log(errors), 1)[0] > 1
+    assert errors[-1] < 2.2 / sizes[-1]
 
 
 @pytest.mark.parametrize("form", [Raw, Rescaled])
@@ -121,6 +179,127 @@ def test_agrees_with_particles_in_the_plane(law) -> None:
     assert errors[1] < errors[0] / 2.2  # more than first order
 
 
+def test_agrees_with_particles_in_space() -> None:
+    law, mu0, T = Raw(cases.random_attention(3, 3)), uneven(3), 0.5
+    particles = solve(law, mu0, [0.0, T], method=ParticleMethod(n=7))[-1]
+    errors = []
+    for cells in (6, 12):
+        grid = solve(law, mu0, [0.0, T], method=FiniteVolume(cells))[-1]
+        errors.append(max(np.abs(grid.mean - particles.mean).max(), np.abs(grid.cov - particles.cov).max()))
+    assert errors[1] < (2.5 / 12) ** 2 / 2  # the square of a cell's side is 0.04
+    assert errors[1] < errors[0] / 2.2  # more than first order
+
+
+def test_axes_that_do_not_mix_are_lines_in_space() -> None:
+    # with diagonal V and B the uniform law on a box stays a product; exponents reach 25
+    values, times = [1.0, 0.5, -0.5], [0.0, 0.5]
+    law = Rescaled(Attention(np.eye(3), np.eye(3), np.diag(values)))
+    end = solve(law, Uniform([-5.0] * 3, [5.0] * 3), times, method=FiniteVolume(12))[-1]
+    for k, value in enumerate(values):
+        line = Rescaled(cases.line(1.0, value))
+        truth = solve(line, Uniform([-5.0], [5.0]), times, method=ParticleMethod(n=200))[-1]
+        assert end.cov[k, k] == pytest.approx(truth.cov[0, 0], rel=0.03)  # a cell is a twelfth of the box
+        # the outermost of 200 nodes is 2e-4 from the end; the rest is the square of a cell times the time
+        assert end.upper[k] == pytest.approx(truth.box[1][0], abs=0.01)
+    others = ~np.eye(3, dtype=bool)
+    assert_allclose(end.cov[others], 0.0, atol=1e-12)
+
+
+# ----------------------------------------------------------------------------------------------- what it starts from
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_atoms_are_spread_over_boxes(dim: int, rng: np.random.Generator) -> None:
+    atoms = Empirical(rng.uniform(-1, 1, (5, dim)), rng.dirichlet(np.ones(5)))
+    law, cells, width = Raw(cases.random_attention(1, dim)), 20 if dim < 3 else 12, 0.3
+    curve = solve(law, atoms, [0.0, 0.3], method=FiniteVolume(cells, width=width))
+    assert curve.stats["width"] == width
+    assert curve.stats["spread"] == pytest.approx(width * np.sqrt(dim / 12))
+    assert "each atom spread over a box of side 0.3" in curve.message
+    h = curve[0].grid.widths
+    assert_allclose(curve[0].lower, atoms.points.min(axis=0) - width / 2, atol=1e-14)
+    assert (np.abs(curve[0].mean - atoms.mean) <= h / 2).all()
+    assert curve[0].masses.min() == 0.0  # empty cells between the atoms
+    if dim < 3:
+        # each atom's box costs width sqrt(d/12), each cell's box no more than its diagonal
+        assert wasserstein(curve[0], atoms) <= curve.stats["spread"] + np.linalg.norm(h)
+    truth = solve(law, atoms, [0.0, 0.3], method=ParticleMethod(n=1))[-1]
+    assert_allclose(curve[-1].mean, truth.mean, atol=0.05)  # a fraction of the width of the boxes, 0.3
+
+
+def test_atoms_spread_over_whole_cells_are_exact() -> None:
+    # boxes that are two cells wide, with corners on the grid
+    atoms = Empirical([[0.0, 0.0], [1.0, 0.5]], [0.25, 0.75])
+    start = solve(PLANE, atoms, [0.0], method=FiniteVolume((12, 7), width=0.2))[0]
+    assert_allclose(start.mean, atoms.mean, atol=1e-15)
+    assert sorted(np.unique(np.round(start.masses, 12))) == [0.0, 0.0625, 0.1875]
+
+
+def test_a_gaussian_is_cut_and_says_so() -> None:
+    law, mu0 = Raw(cases.line(1.0, -1.0)), Gaussian([0.5], [[0.25]])
+    curve = solve(law, mu0, [0.0, 1.0], method=FiniteVolume(128))
+    exact = solve(law, mu0, [0.0, 1.0], method=Riccati())[-1]
+    assert curve.stats["discarded_mass"] == pytest.approx(1.24e-15, rel=0.01)  # erfc(8 / sqrt 2)
+    assert "cut at 8 deviations" in curve.message
+    h = 8.0 / 128  # sixteen deviations of a half over the cells
+    assert_allclose(curve[-1].mean, exact.mean, atol=h**2)
+    assert_allclose(curve[-1].cov, exact.cov, atol=h**2)
+
+
+def test_what_does_not_fit_is_refused_before_the_work() -> None:
+    with pytest.raises(MemoryError, match=r"FiniteVolume with 1e\+15 cells needs 1\.\d+e\+09 GiB; .* GiB are free"):
+        solve(Raw(cases.random_attention(0, 3)), uneven(3), [0.0, 1.0], method=FiniteVolume(10**5))
+
+
+# ------------------------------------------------------------------------------------------------------- checkpoints
+
+
+class Memory(Checkpoint):
+    """Keeps the state in memory, at every step, and is killed after so many."""
+
+    def __init__(self, kept=None, killed_after: int = 10**9) -> None:
+        self.kept, self.left = kept, killed_after
+
+    def load(self):
+        return self.kept
+
+    def save(self, arrays, record) -> None:
+        self.kept = {name: array.copy() for name, array in arrays.items()}, json.loads(json.dumps(record))
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+    def due(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("killed_after", [1, 7, 11])
+def test_a_run_that_was_killed_ends_as_one_that_was_not(killed_after: int, order: int) -> None:
+    method, law, mu0 = FiniteVolume(14, order=order), Rescaled(plane().attention), checkerboard()
+    times = np.array([0.0, 0.2, 0.5, 0.8])
+    whole = method.run(law, mu0, times, False, NOWHERE)
+    assert whole.stats["steps"] > 11
+    memory = Memory(killed_after=killed_after)
+    with pytest.raises(KeyboardInterrupt):
+        method.run(law, mu0, times, False, memory)
+    resumed = method.run(law, mu0, times, False, Memory(memory.kept))
+    again = method.run(law, mu0, times, False, Memory(memory.kept))
+    for curve in (resumed, again):
+        assert curve.message == whole.message
+        assert {**curve.stats, "seconds": 0} == {**whole.stats, "seconds": 0}
+        for ours, theirs in zip(curve.measures, whole.measures, strict=True):
+            assert_array_equal(ours.masses, theirs.masses)
+            assert_array_equal([ours.lower, ours.upper], [theirs.lower, theirs.upper])
+
+
+def test_a_finished_run_comes_back_from_its_checkpoint(tmp_path) -> None:
+    path = tmp_path / "run.npz"
+    runs = [solve(LINE, Uniform([-1.0], [1.0]), [0.0, 0.3], method=FiniteVolume(9), checkpoint=path) for _ in range(2)]
+    assert_array_equal(runs[0][-1].masses, runs[1][-1].masses)
+    assert runs[0].stats["steps"] == runs[1].stats["steps"]
+
+
 def test_asked_times_come_back_as_they_are() -> None:
     times = [0.3, 1 / 3, 0.7]
     curve = solve(LINE, uneven(1), times, method=FiniteVolume(10))
@@ -174,6 +353,15 @@ def test_a_support_that_shrinks_to_a_point_stops_the_run() -> None:
     assert curve.stats["reached"] == pytest.approx(1.0, abs=1e-6)
 
 
+def test_a_support_lost_in_rounding_stops_the_run() -> None:
+    # B = 0, rescaled: everything gathers at the centre of mass, 1.3, as e^{-t}; the doubles there are 2e-16 apart
+    law = Rescaled(cases.line(0.0, 1.0))
+    curve = solve(law, Uniform([1.0], [1.6]), [0.0, 1.0, 60.0], method=FiniteVolume(4))
+    assert curve.status == "stopped"
+    assert "lost in rounding" in curve.message
+    assert 25 < curve.stats["reached"] < 36.7
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -183,6 +371,7 @@ def test_a_support_that_shrinks_to_a_point_stops_the_run() -> None:
         ({"cells": None}, "`cells` must be a number of cells or one for each axis; got None."),
         ({"cells": True}, "`cells` must be an integer of at least 1; got True."),
         ({"cells": 4, "order": 3}, "`order` must be 1 or 2; got 3."),
+        ({"cells": 4, "width": 0.0}, "`width` must be a positive number; got 0.0."),
     ],
 )
 def test_bad_arguments(arguments, text: str) -> None:
@@ -194,10 +383,11 @@ def test_bad_arguments(arguments, text: str) -> None:
 @pytest.mark.parametrize(
     ("mu0", "cells", "text"),
     [
-        (Gaussian([0.0], [[1.0]]), 8, "`mu0` must have a density on a box: Uniform, Smooth or Density; got Gaussian."),
-        (Empirical([[0.0]]), 8, "`mu0` must have a density on a box: Uniform, Smooth or Density; got Empirical."),
+        (Gaussian([0.0, 0.0], np.zeros((2, 2))), 8, "its covariance is singular"),
+        (Empirical([[0.0]]), 8, "`mu0` has atoms: give `width`"),
+        (MIXTURE, 8, "`mu0` must have a density on a box: Uniform, Smooth or Density; got Mixture."),
         (Uniform([0.0], [1.0]), [8, 8], "`cells` must have 1 entries, one for each axis; got [8, 8]."),
-        (Uniform([0.0] * 3, [1.0] * 3), 8, "`mu0` must live in dimension 1 or 2 for FiniteVolume; got 3."),
+        (Uniform([0.0] * 4, [1.0] * 4), 8, "`mu0` must live in dimension 1, 2 or 3 for FiniteVolume; got 4."),
     ],
 )
 def test_data_it_cannot_take(mu0, cells, text: str) -> None:

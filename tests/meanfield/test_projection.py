@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from meanfield import Density, Gaussian, Grid, Smooth, Uniform
-from meanfield.projection import cell_masses
+from meanfield.projection import cell_masses, spread_masses
 from particles import Empirical
 
 ROUNDING = 1e-14
@@ -56,3 +56,19 @@ def test_density_onto_another_grid_in_the_plane(rng: np.random.Generator) -> Non
 def test_what_has_no_density_on_a_box(mu) -> None:
     with pytest.raises(ValueError, match=f"`mu0` must have a density on a box: .* got {type(mu).__name__}"):
         cell_masses(mu, Grid([0.0], [1.0], 2))
+
+
+@pytest.mark.parametrize("shape", [(7,), (6, 9), (5, 4, 7)])
+def test_spread_atoms_are_uniform_laws(shape, rng: np.random.Generator) -> None:
+    dim, width = len(shape), 0.37
+    points, weights = rng.uniform(-1, 1, (6, dim)), rng.dirichlet(np.ones(6))
+    grid = Grid(-1.2 * np.ones(dim), 1.2 * np.ones(dim), shape)  # holds every box: 1 + 0.37 / 2 < 1.2
+    boxes = [cell_masses(Uniform(x - width / 2, x + width / 2), grid) for x in points]
+    masses = spread_masses(Empirical(points, weights), width, grid)
+    assert_allclose(masses, sum(w * box for w, box in zip(weights, boxes, strict=True)), atol=ROUNDING)
+    assert masses.sum() == pytest.approx(1, abs=ROUNDING)
+
+
+def test_spread_atoms_on_a_smaller_box_lose_what_is_outside() -> None:
+    masses = spread_masses(Empirical([[0.0], [1.0]], [0.5, 0.5]), 1.0, Grid([0.0], [1.0], 4))
+    assert_allclose(masses, 0.125, atol=ROUNDING)  # half of each box, a half of the mass on each half

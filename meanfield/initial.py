@@ -1,0 +1,97 @@
+"""Initial data on a grid: cell masses, the support, and what was changed on the way."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from meanfield.density import Density
+from meanfield.gaussian import Gaussian
+from meanfield.grid import Grid
+from meanfield.projection import cell_masses, no_density, spread_masses
+from meanfield.smooth import Smooth
+from meanfield.support import Support
+from meanfield.uniform import Uniform
+from particles import checks
+from particles.checks import Array
+from particles.measure import Empirical, Measure
+
+_DEVIATIONS = 8.0  # a Gaussian is cut there: it leaves out 1e-15
+
+
+@dataclass(frozen=True, eq=False)
+class Initial:
+    """Cell masses with their support, and what the data were changed by.
+
+    Attributes
+    ----------
+    stats : dict
+        `discarded_mass` of a Gaussian that was cut; `width` and `spread`, the W2 that it costs, of atoms.
+    note : str
+        The same in words; empty if nothing was changed.
+    """
+
+    grid: Grid
+    masses: Array
+    support: Support
+    stats: dict[str, float]
+    note: str
+
+
+def check(mu0: Measure, width: float | None, problems: checks.Problems) -> None:
+    """Complain of data that cannot be put on a grid."""
+    if isinstance(mu0, Empirical):
+        if width is None:
+            problems.add(
+                "`mu0` has atoms: give `width`, the side of the box that each is spread over "
+                "(it costs a distance W2 of width sqrt(d/12)), or use ParticleMethod."
+            )
+        return
+    if width is not None:
+        problems.add(f"`width` is for atoms; got a {type(mu0).__name__} as `mu0`. Leave it out.")
+    if isinstance(mu0, Gaussian):
+        try:
+            mu0.truncated(_DEVIATIONS)
+        except ValueError as complaint:
+            problems.add(str(complaint))
+    elif not isinstance(mu0, Uniform | Smooth | Density):
+        problems.add(no_density(mu0))
+
+
+def initial(mu0: Any, cells: Any, width: float | None) -> Initial:
+    """Return mu0 on cells that fill its box."""
+    if isinstance(mu0, Empirical):
+        assert width is not None
+        carried = mu0.points[mu0.weights > 0]
+        grid = Grid(carried.min(axis=0) - 0.5 * width, carried.max(axis=0) + 0.5 * width, cells)
+        cost = width * math.sqrt(mu0.dim / 12)
+        note = f"each atom spread over a box of side {width:g}, a distance W2 of at most {cost:.3g}"
+        masses = spread_masses(mu0, width, grid)
+        return _normalised(grid, masses, Support.of(grid, masses), {"width": width, "spread": cost}, note)
+    stats: dict[str, float] = {}
+    note = ""
+    if isinstance(mu0, Gaussian):
+        lost = mu0.dim * math.erfc(_DEVIATIONS / math.sqrt(2))
+        stats, note = {"discarded_mass": lost}, f"the Gaussian cut at {_DEVIATIONS:g} deviations leaves out {lost:.2g}"
+        mu0 = mu0.truncated(_DEVIATIONS)
+    grid = Grid(mu0.lower, mu0.upper, cells)
+    masses = cell_masses(mu0, grid)
+    if (masses > 0).all():
+        return _normalised(grid, masses, Support.of(grid, masses), stats, note)
+    # the support is smaller than its box: once to see where it is, once on cells that fill the box it needs
+    lower, upper = _drawn_in(grid, masses, mu0).box
+    if (lower < upper).all():
+        grid = Grid(lower, upper, cells)
+        masses = cell_masses(mu0, grid)
+    return _normalised(grid, masses, _drawn_in(grid, masses, mu0), stats, note)
+
+
+def _drawn_in(grid: Grid, masses: Array, mu0: Any) -> Support:
+    return Support.of(grid, masses).drawn_in(lambda x: mu0.pdf(x) > 0, grid)
+
+
+def _normalised(grid: Grid, masses: Array, support: Support, stats: dict[str, float], note: str) -> Initial:
+    return Initial(grid, np.ascontiguousarray(masses / masses.sum()), support, stats, note)
