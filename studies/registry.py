@@ -37,6 +37,7 @@ _ALL = (
         "studies.agreement",
         "particles, grid and exact solutions against each other under refinement",
     ),
+    Study("existence", "studies.existence", "the scheme of Prop. 6.5: fields held over tau, sup of W1 as tau falls"),
 )
 
 STUDIES = MappingProxyType({study.name: study for study in _ALL})

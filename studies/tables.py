@@ -183,6 +183,27 @@ class FiniteVolumeTable(Table):
         return meanfield.FiniteVolume(cells=self.cells, order=self.order)
 
 
+class SemiLagrangianTable(Table):
+    """[method] kind = "semi_lagrangian"."""
+
+    cells: int | list[int]
+    dt: float
+
+    def build(self) -> meanfield.Method:
+        """Return the method."""
+        return meanfield.SemiLagrangian(cells=self.cells, dt=self.dt)
+
+
+class FrozenFieldTable(Table):
+    """[method] kind = "frozen_field": the field held fixed over each tau."""
+
+    tau: float
+
+    def build(self) -> meanfield.Method:
+        """Return the method."""
+        return meanfield.FrozenField(self.tau)
+
+
 class RiccatiTable(Table):
     """[method] kind = "riccati": the closed equations of a Gaussian."""
 
@@ -234,7 +255,13 @@ TABLES: dict[str, Kinds] = {
     "initial": {"uniform": UniformTable, "gaussian": GaussianTable},
     "tokens": {None: TokensTable},
     "times": {None: TimesTable},
-    "method": {"particles": ParticleMethodTable, "finite_volume": FiniteVolumeTable, "riccati": RiccatiTable},
+    "method": {
+        "particles": ParticleMethodTable,
+        "finite_volume": FiniteVolumeTable,
+        "semi_lagrangian": SemiLagrangianTable,
+        "frozen_field": FrozenFieldTable,
+        "riccati": RiccatiTable,
+    },
     "stepper": {"adaptive": AdaptiveTable, "rk4": RK4Table, "euler": EulerTable},
 }
 REQUIRED = ("attention", "law", "times")

@@ -52,7 +52,7 @@ def test_every_problem_is_said_at_once_and_nothing_is_done(tmp_path, capsys):
     assert command.main(arguments) == errors.BAD_INPUT
     assert capsys.readouterr().err.splitlines() == [
         "meanfield: no study is called 'stabilty'. Did you mean stability?",
-        "meanfield: no study is called 'zzz'. Valid: stability, convergence, agreement.",
+        "meanfield: no study is called 'zzz'. Valid: stability, convergence, agreement, existence.",
         "meanfield: --jobs must be an integer of at least 1; got '0'.",
         "meanfield: --seed must be an integer of at least 0; got 'x'.",
     ]
