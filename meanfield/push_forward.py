@@ -54,7 +54,7 @@ class PushForward:
         The images of the nodes with the weights of the quadrature; integrals are taken over these.
     growth : (n,) array, optional
         G at the nodes, the logarithm of the volume's growth along their paths. Where it is not given the density comes
-        from the derivative of the interpolated Phi instead.
+        from the derivative of the interpolated Phi instead, which loses about two digits.
     """
 
     source: Source

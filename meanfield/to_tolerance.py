@@ -37,6 +37,7 @@ _STEP_SHARE = 1 / 200  # of the finer tolerance, for the local error of a step: 
 _FLOOR = 1e-12  # what an estimate cannot see: the error of the field and of rounding, which two runs share
 _FIELD_SHARE = 1 / 100  # of it, for the error of the field
 _NODES = {1: (6, 16), 2: (6, 14), 3: (5, 12)}  # along an axis of a panel: fewest, most
+_GROWING = 1 << 14  # particles up to which divergences are integrated; they cost more than the motion
 _CELL_PARTICLES = 1 << 14  # on the cells of a `Density` before any is split
 
 
@@ -92,11 +93,17 @@ class ToTolerance:
             return np.trace(self.law.jacobian(t, points, moving.moved_to(points)), axis1=1, axis2=2)
 
         step = _STEP_SHARE * tol
-        stepper = Growing(Adaptive(rtol=max(step, 1e-13), atol=step), rate)
-        state = np.column_stack([start.points, np.zeros(len(start.points))])
+        plain = Adaptive(rtol=max(step, 1e-13), atol=step)
+        growing = len(start.points) <= _GROWING
+        stepper, state = (Growing(plain, rate), _with_column(start.points)) if growing else (plain, start.points)
         run = march(velocity, state, self.times, stepper, row="particle", progress=self.progress, checkpoint=checkpoint)
         measures = tuple(
-            PushForward(self.source, panels, start.moved_to(checks.frozen(at[:, :d].copy())), checks.frozen(at[:, d]))
+            PushForward(
+                self.source,
+                panels,
+                start.moved_to(checks.frozen(at[:, :d].copy())),
+                checks.frozen(at[:, d]) if growing else None,
+            )
             for at in run.states
         )
         stats = {**run.stats, "particles": len(start.points), "panels": len(panels)}
@@ -121,7 +128,12 @@ class ToTolerance:
     def _judged(self, curve: Curve, apart: Apart, coarse: Trail, fine: Trail) -> Curve:
         """Return the curve with the estimate in its figures, and a status that tells whether it is good enough."""
         estimate = self._estimate(apart, fine)
-        stats = {**curve.stats, "estimate": estimate, "estimate_w2": apart.w2, "dropped": float(fine.last.dropped)}
+        stats = {
+            **curve.stats,
+            "estimate": estimate,
+            "estimate_w2": apart.w2 + _FLOOR,
+            "dropped": float(fine.last.dropped),
+        }
         status, message = curve.status, curve.message
         if status == FINISHED and not estimate <= self.tol:
             status = UNRESOLVED
@@ -151,6 +163,10 @@ class ToTolerance:
             room = (_CELL_PARTICLES / self.source.masses.size) ** (1 / d)
             return Panels.on_cells(self.source.grid, (int(np.clip(room, 3, n)),) * d)
         return Panels.on_box(self.source.lower, self.source.upper, n)
+
+
+def _with_column(points: Array) -> Array:
+    return np.column_stack([points, np.zeros(len(points))])
 
 
 class _Shelf:

@@ -72,8 +72,8 @@ def uneven():
 
 @pytest.mark.parametrize("mu0", [flat, uneven], ids=lambda mu0: mu0.__name__)
 @pytest.mark.parametrize("form", [Raw, Rescaled])
-@pytest.mark.parametrize(("order", "least"), [(1, 0.95), (2, 1.85)])
-def test_finite_volumes_on_the_line(order: int, least: float, form, mu0) -> None:
+@pytest.mark.parametrize("order", [1, 2])
+def test_finite_volumes_on_the_line(order: int, form, mu0) -> None:
     law, start = form(LINE.attention), mu0()
     truth = solve(law, start, [0.0, 0.7], method=ParticleMethod(n=80))[-1]
     sizes = CELLS if order == 2 else 4 * CELLS[:3]  # on fewer cells the next term takes a tenth off the first order
@@ -82,24 +82,26 @@ def test_finite_volumes_on_the_line(order: int, least: float, form, mu0) -> None
         for n in sizes
     ]
     assert errors[-1] > 1e-7  # above the truth's own error, 1e-9
-    assert -slope(sizes, errors) >= least
-    assert -slope(sizes[-2:], errors[-2:]) >= least - 0.1
+    # the next term is one order smaller: some per cent
+    assert -slope(sizes, errors) == pytest.approx(order, abs=0.15)
+    assert -slope(sizes[-2:], errors[-2:]) == pytest.approx(order, abs=0.15)
 
 
 @pytest.mark.parametrize("form", [Raw, Rescaled])
-@pytest.mark.parametrize(("order", "least"), [(1, 0.9), (2, 1.8)])
-def test_finite_volumes_in_the_plane(order: int, least: float, form) -> None:
+@pytest.mark.parametrize("order", [1, 2])
+def test_finite_volumes_in_the_plane(order: int, form) -> None:
     attention = Attention(Q=np.eye(2), K=[[1.0, 0.4], [-0.3, 0.8]], V=[[0.3, -0.5], [0.2, 0.1]])
     law, start = form(attention), Smooth(lambda x: np.prod(0.75 * (1 - x**2), axis=1), [-1.0, -1.0], [1.0, 1.0])
     truth = solve(law, start, [0.0, 0.7], method=ParticleMethod(n=20))[-1]
-    sizes, errors = np.array([14, 20, 28]), []
+    # on fewer cells the limiter at the hill's top and edges takes a sixth off the second order
+    sizes, errors = np.array([14, 20, 28] if order == 1 else [20, 28, 36]), []
     for n in sizes:
         end = solve(law, start, [0.0, 0.7], method=FiniteVolume(int(n), order=order))[-1]
         masses = cell_masses(truth, end.grid)
         # between masses of the same cells: a linear program between densities would see their atoms
         errors.append(wasserstein(end.atoms, Density(end.grid, masses / masses.sum()).atoms, p=1))
     assert errors[-1] > 1e-4  # above the truth's own error
-    assert -slope(sizes, errors) >= least
+    assert -slope(sizes, errors) == pytest.approx(order, abs=0.15)
 
 
 @pytest.mark.parametrize("order", [1, 2])

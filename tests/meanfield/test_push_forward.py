@@ -5,7 +5,7 @@ from scipy.linalg import expm
 
 import cases
 from contracts import bump
-from meanfield import Density, Grid, ParticleMethod, PushForward, Smooth, Uniform, solve
+from meanfield import Curve, Density, Grid, ParticleMethod, PushForward, Smooth, Uniform, solve
 from meanfield.box import corners
 from meanfield.line_distance import distance
 from meanfield.push_forward import nodes_of, panels_of
@@ -146,3 +146,11 @@ def test_entropy_grows_with_the_volume() -> None:
     # z' = V (m - z): every volume changes by e^{-t tr V}; log 6 at the start
     assert mu.entropy == pytest.approx(np.log(6.0) + 0.2, abs=1e-7)
     assert_allclose(mu.heights, np.exp(-0.2) / 6, rtol=1e-7)
+
+
+def test_a_density_that_was_carried_along_is_saved(tmp_path) -> None:
+    curve = solve(Raw(cases.line(1.0, 1.0)), Uniform([-1.0], [1.5]), [0.0, 1.0], method=ParticleMethod(tol=1e-6))
+    curve.save(tmp_path / "curve.npz")
+    again = Curve.load(tmp_path / "curve.npz")
+    assert again[-1].heights.tobytes() == curve[-1].heights.tobytes()
+    assert again[-1].entropy == curve[-1].entropy

@@ -1,4 +1,4 @@
-"""Particles, grid and exact solutions against each other under refinement.
+"""Errors under refinement: particles and grids against exact solutions, and orders observed.
 
 Problems with an exact solution: B = 0 (the measure is translated by (e^{tV} - I) m_0) and Gaussian data (Riccati's
 equation). Without one: a smooth density on [-1, 1] and on the square under attention, where the particle method at
@@ -11,21 +11,17 @@ shows the scheme's order; W2 does, and falls like the width times the root of th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 from scipy.linalg import expm
 
 import meanfield
 from meanfield.projection import cell_masses
 from particles import Attention, Measure, Raw
-from studies.contract import StudyConfig
 from studies.text_table import text_table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TITLES = {
     "plane": "smooth density on the square, against 28 x 28 particles",
@@ -33,7 +29,15 @@ TITLES = {
     "gaussian": "Gaussian data cut at 8 deviations, against Riccati's equation",
     "line": "smooth density on [-1, 1], against 96 particles",
 }
-METHODS = {"particles": "quadrature particles", "grid1": "finite volumes, order 1", "grid2": "finite volumes, order 2"}
+Sizes = tuple[tuple[int, ...], tuple[int, ...]]  # nodes of the particles, cells of the grids
+
+METHODS = {  # a last digit is the order
+    "particles": "quadrature particles",
+    "grid1": "finite volumes, order 1",
+    "grid2": "finite volumes, order 2",
+    "remap2": "semi-Lagrangian",
+}
+_STEP = 6.4  # of the depth times the width of a cell: step and cells are refined together
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,38 +90,15 @@ def _reference(law: Raw, start: Measure, depth: float, n: int) -> Measure:
     return meanfield.solve(law, start, [0.0, depth], method=meanfield.ParticleMethod(n=n))[-1]
 
 
-class Config(StudyConfig):
-    """Sizes of the agreement study: nodes or cells along each axis."""
-
-    depth: float = Field(1.0, gt=0)
-    particles: tuple[int, ...] = (6, 8, 12, 16, 24, 32)
-    cells: tuple[int, ...] = (32, 64, 128, 256)
-    plane_cells: tuple[int, ...] = (12, 16, 24, 32)
-    plane_particles: tuple[int, ...] = (4, 6, 8, 12, 16)
-
-    @classmethod
-    def full(cls, seed: int = 0) -> Config:
-        """Return the size a paper would print."""
-        return cls(
-            seed=seed,
-            particles=(6, 8, 12, 16, 24, 32, 48, 64),
-            cells=(32, 64, 128, 256, 512, 1024, 2048),
-            plane_cells=(12, 16, 24, 32, 48, 64),
-        )
-
-
-def cases(config: Config) -> list[dict[str, Any]]:
+def cases(depth: float, line: Sizes, plane: Sizes) -> list[dict[str, Any]]:
     """Return a case for each problem, method and size; those in the plane come first."""
     chosen = [
-        (name, method, size) for name in TITLES for method in METHODS for size in reversed(_sizes(config, name, method))
+        (name, method, size)
+        for name in TITLES
+        for method in METHODS
+        for size in reversed((plane if name == "plane" else line)[method != "particles"])
     ]
-    return [{"problem": name, "method": method, "size": size, "depth": config.depth} for name, method, size in chosen]
-
-
-def _sizes(config: Config, name: str, method: str) -> tuple[int, ...]:
-    if method == "particles":
-        return config.plane_particles if name == "plane" else config.particles
-    return config.plane_cells if name == "plane" else config.cells
+    return [{"problem": name, "method": method, "size": size, "depth": depth} for name, method, size in chosen]
 
 
 def run_case(case: dict[str, Any]) -> dict[str, Any]:
@@ -128,6 +109,7 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
         "particles": meanfield.ParticleMethod(n=size),
         "grid1": meanfield.FiniteVolume(size, order=1),
         "grid2": meanfield.FiniteVolume(size, order=2),
+        "remap2": meanfield.SemiLagrangian(size, _STEP * case["depth"] / size),
     }
     curve = meanfield.solve(what.law, what.initial, [0.0, case["depth"]], method=methods[case["method"]])
     end = curve[-1]
@@ -145,7 +127,7 @@ def _in_the_plane(end: Measure, exact: Measure) -> dict[str, float]:
     """Distances in d = 2: of flow maps between particle solutions, of masses of the same cells from a grid."""
     if isinstance(end, meanfield.PushForward):
         assert isinstance(exact, meanfield.PushForward)
-        apart = np.linalg.norm(end.flow(exact.rule.points) - exact.nodes.points, axis=1)
+        apart = np.linalg.norm(end.flow(exact.panels.points) - exact.nodes.points, axis=1)
         weights = exact.nodes.weights
         return {"W1": float(weights @ apart), "W2": float(np.sqrt(weights @ apart**2))}
     assert isinstance(end, meanfield.Density)
@@ -155,12 +137,12 @@ def _in_the_plane(end: Measure, exact: Measure) -> dict[str, float]:
     return {f"W{p}": meanfield.wasserstein(end.atoms, target.atoms, p=p) for p in (1, 2)}
 
 
-def summary(config: Config, results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return distances under refinement and observed orders."""
+def rows(cases: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return distances under refinement and observed orders, a row for each problem and method."""
     lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for case, result in zip(cases(config), results, strict=True):
+    for case, result in zip(cases, results, strict=True):
         lines.setdefault((case["problem"], case["method"]), []).insert(0, {"size": case["size"], **result})
-    rows: list[dict[str, Any]] = [
+    return [
         {
             "problem": name,
             "title": TITLES[name],
@@ -171,21 +153,6 @@ def summary(config: Config, results: list[dict[str, Any]]) -> dict[str, Any]:
         }
         for (name, method), points in lines.items()
     ]
-    grids = [result for result in results if "mass_error" in result]
-    return {
-        "rows": rows,
-        "depth": config.depth,
-        "headline": {
-            "largest_mass_error": max(result["mass_error"] for result in grids),
-            "least_cell_mass": min(result["least_mass"] for result in grids),
-            **{f"{row['problem']} {row['method']} W1": row["W1"][-1] for row in rows},
-            **{
-                f"{row['problem']} {row['method']} order": row["orders"]["W1"][-1]
-                for row in rows
-                if row["method"] != "particles"
-            },
-        },
-    }
 
 
 def _orders(points: list[dict[str, Any]], p: str) -> list[float]:
@@ -194,40 +161,34 @@ def _orders(points: list[dict[str, Any]], p: str) -> list[float]:
     return (-np.diff(np.log(np.maximum(errors, 1e-300))) / np.diff(np.log(sizes))).tolist()
 
 
-def table(summary: dict[str, Any]) -> str:
-    """Return distances and orders, a row for each problem, method and size."""
-    rows = []
-    for row in summary["rows"]:
+def headline(rows: list[dict[str, Any]], results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the last errors and orders, and how well the grids kept their mass."""
+    grids = [result for result in results if "mass_error" in result]
+    return {
+        "largest_mass_error": max(result["mass_error"] for result in grids),
+        "least_cell_mass": min(result["least_mass"] for result in grids),
+        **{f"{row['problem']} {row['method']} W1": row["W1"][-1] for row in rows},
+        **{
+            f"{row['problem']} {row['method']} order": row["orders"]["W1"][-1]
+            for row in rows
+            if row["method"] != "particles"
+        },
+    }
+
+
+HEADING = ("problem", "method", "size", "W1", "order", "W2", "order")
+
+
+def lines(rows: list[dict[str, Any]]) -> Iterator[list[str]]:
+    """Yield the cells of a table, a line for each problem, method and size."""
+    for row in rows:
         for k, size in enumerate(row["sizes"]):
             order = [f"{row['orders'][p][k - 1]:.2f}" if k else "" for p in ("W1", "W2")]
-            label = f"{row['problem']}: {METHODS[row['method']]}"
-            rows.append([label, str(size), f"{row['W1'][k]:.2e}", order[0], f"{row['W2'][k]:.2e}", order[1]])
-    heading = ["problem: method", "size", "W1", "order", "W2", "order"]
-    titles = dict.fromkeys(f"{row['problem']}: {row['title']}" for row in summary["rows"])
-    return "\n".join([f"Distance at t = {summary['depth']:g}", *titles, text_table(heading, rows)])
+            name = [row["problem"], METHODS[row["method"]], str(size)]
+            yield [*name, f"{row['W1'][k]:.2e}", order[0], f"{row['W2'][k]:.2e}", order[1]]
 
 
-def figure(summary: dict[str, Any]) -> Figure:
-    """Return W1 against size, one panel for each problem."""
-    from matplotlib.figure import Figure  # workers do not draw
-
-    names = list(dict.fromkeys(row["problem"] for row in summary["rows"]))
-    drawing = Figure(figsize=(9.6, 7.4), layout="constrained")
-    panels = dict(zip(names, drawing.subplots(2, 2).ravel(), strict=True))
-    for row in summary["rows"]:
-        axes = panels[row["problem"]]
-        errors = np.maximum(row["W1"], np.finfo(float).tiny)
-        k = list(METHODS).index(row["method"])
-        axes.loglog(row["sizes"], errors, "o-", ms=4, color=f"C{k}", label=METHODS[row["method"]])
-        if row["method"] != "particles":
-            order = int(row["method"][-1])
-            sizes = np.array(row["sizes"], dtype=float)
-            axes.loglog(sizes, errors[0] * (sizes[0] / sizes) ** order, ":", color="0.5", lw=1)
-        axes.set_title(row["title"], fontsize=9)
-    for axes in panels.values():
-        axes.set(xlabel="nodes or cells along an axis", ylabel="W1 error")
-        axes.set_xscale("log", base=2)
-        axes.grid(alpha=0.3, which="both")
-    panels[names[0]].legend(fontsize=8, loc="lower left")
-    drawing.suptitle(f"Agreement of the methods at t = {summary['depth']:g} (dotted: orders 1 and 2)")
-    return drawing
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return distances and orders as plain text."""
+    titles = dict.fromkeys(f"{row['problem']}: {row['title']}" for row in rows)
+    return "\n".join([*titles, text_table(HEADING, lines(rows))])
