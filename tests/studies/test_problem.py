@@ -106,7 +106,7 @@ def test_all_problems_come_at_once_with_the_nearest_names():
             "[initial] `upper` is missing.",
             "[initial] `uper` is unknown. Did you mean upper?",
             "[times] `times` must increase strictly; got 2.0 followed by 1.0 at index 2.",
-            "[method] needs `kind`, one of particles, finite_volume, riccati.",
+            "[method] needs `kind`, one of particles, finite_volume, semi_lagrangian, frozen_field, riccati.",
             "[token] is unknown. Did you mean tokens?",
         ]
     )
