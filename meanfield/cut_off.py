@@ -7,8 +7,6 @@ So that all points within k deviations see theirs, the box reaches (1 + rho) k.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from scipy import special
 
@@ -31,4 +29,4 @@ def cut_off(mu0: Gaussian, law: Dynamics, tol: float) -> tuple[Smooth, float]:
     shift = max(np.linalg.norm(mu0.root.T @ (B.T @ mu0.mean)) for B, _ in heads)
     reach = (1 + min(float(rho), 1.0)) * k + float(shift)
     lower, upper = mu0.mean - reach * deviations, mu0.mean + reach * deviations
-    return Smooth.trusted(mu0.pdf, lower, upper, 64), mu0.dim * math.erfc(reach / math.sqrt(2))
+    return Smooth.trusted(mu0.pdf, lower, upper, 64), mu0.mass_beyond(reach)

@@ -19,8 +19,6 @@ The idea of transporting measures by a scheme that converges in W1: Piccoli, Ros
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +29,11 @@ from meanfield.checkpoint import Checkpoint
 from meanfield.comoving import drift, drifted
 from meanfield.curve import Curve
 from meanfield.density import Density
-from meanfield.grid import Grid, cells_per_axis
-from meanfield.moving_state import State, velocities
-from meanfield.support import Support
-from particles import checks, memory
+from meanfield.moving_state import State, packed, unpacked, velocities
+from particles import checks
+from particles.checkpoint import Saved
 from particles.checks import Array
+from particles.course import Course
 from particles.dynamics import Dynamics
 from particles.march import FINISHED, STOPPED, progress_bar
 from particles.measure import Measure
@@ -81,21 +79,14 @@ class FiniteVolume:
     def __post_init__(self) -> None:
         """Refuse numbers of cells, orders and widths that do not exist."""
         problems = checks.Problems()
-        cells_per_axis("cells", self.cells, None, problems)
+        initial.check_sizes(self.cells, self.width, problems)
         if self.order not in (1, 2):
             problems.add(f"`order` must be 1 or 2; got {self.order!r}.")
-        if self.width is not None:
-            checks.positive("width", self.width, problems)
         problems.raise_if_any()
 
     def check(self, dynamics: Dynamics, mu0: Measure) -> None:
         """Refuse data that cannot be put on a grid, and dimensions above 3."""
-        problems = checks.Problems()
-        if mu0.dim > 3:
-            problems.add(f"`mu0` must live in dimension 1, 2 or 3 for FiniteVolume; got {mu0.dim}.")
-        cells_per_axis("cells", self.cells, mu0.dim, problems)
-        initial.check(mu0, self.width, problems)
-        problems.raise_if_any()
+        initial.check(mu0, self.cells, self.width, "FiniteVolume")
 
     def run(self, dynamics: Dynamics, mu0: Any, times: Array, progress: bool, checkpoint: Checkpoint) -> Curve:
         """Return the cell masses at each depth.
@@ -105,30 +96,30 @@ class FiniteVolume:
         MemoryError
             If the run would need more memory than is free.
         """
-        problems = checks.Problems()
-        shape = cells_per_axis("cells", self.cells, mu0.dim, problems)
-        problems.raise_if_any()
-        cells = float(math.prod(shape))
-        memory.require(cells * (_BYTES[mu0.dim] + 8 * len(times)), f"FiniteVolume with {cells:.3g} cells")
+        initial.require_memory(self.cells, mu0.dim, _BYTES[mu0.dim] + 8 * len(times), "FiniteVolume")
         start = initial.initial(mu0, self.cells, self.width)
-        run = _Run(State(start.grid.lower, start.grid.upper, start.masses, start.support), float(times[0]))
-        run.resume(checkpoint, len(times))
-        status, message = FINISHED, f"reached t = {times[-1]:.6g}"
+        saved = checkpoint.load()
+        run = _Run.begun(float(times[0]), start.state()) if saved is None else _Run.resumed(saved)
+        if not run.message:
+            self._advance(run, dynamics, times, progress, checkpoint)
+            checkpoint.save(*run.saved())
+        message = f"{run.message}; {start.note}" if start.note else run.message
+        stats = {**run.stats(), **start.stats}
+        return Curve(times[: len(run.reached)], tuple(run.reached), stats, run.status, message)
+
+    def _advance(self, run: _Run, law: Dynamics, times: Array, progress: bool, checkpoint: Checkpoint) -> None:
+        """Bring the run to its end, be that the last of the times or a failure."""
         with progress_bar(times[-1] - times[0], progress) as bar:
             try:
                 while len(run.reached) < len(times):
-                    self._step(dynamics, run, float(times[len(run.reached)]))
+                    self._step(law, run, float(times[len(run.reached)]))
                     bar.update(run.t - bar.n - times[0])
                     if checkpoint.due():
-                        run.save(checkpoint)
+                        checkpoint.save(*run.saved())
             except ArithmeticError as trouble:
-                status, message = STOPPED, f"stopped after t = {run.t:.6g}: {trouble}"
-        if run.going:
-            run.end()
-            run.save(checkpoint)
-        message = f"{message}; {start.note}" if start.note else message
-        stats = {**run.stats(), **start.stats}
-        return Curve(times[: len(run.reached)], tuple(run.reached), stats, status, message)
+                run.end(STOPPED, f"stopped after t = {run.t:.6g}: {trouble}")
+            else:
+                run.end(FINISHED, f"reached t = {times[-1]:.6g}")
 
     def _step(self, law: Dynamics, run: _Run, end: float) -> None:
         """Take one admissible step towards the depth `end`."""
@@ -161,25 +152,38 @@ class FiniteVolume:
         run.arrived(origin, by, dt, end)
 
 
-class _Run:
+@dataclass
+class _Run(Course):
     """Where a run is: depth, state, the measures reached, and running figures.
 
-    The state is kept with the shift that ended its step, not yet made: which cells the support touches was found out
-    before, and a run that goes on from a checkpoint must find the same to the last bit.
+    The state is kept with the shift `by` that ended its step, not yet made: which cells the support touches was found
+    out before, and a run that goes on from a checkpoint must find the same to the last bit.
     """
 
-    def __init__(self, state: State, t: float) -> None:
-        self.origin, self.by, self.state, self.t = state, np.zeros(state.grid.dim), state, t
-        self.reached: list[Density] = [state.measure()]
-        self.figures: dict[str, float] = {
-            "steps": 0,
-            "redone": 0,
-            "least_step": np.inf,
-            "least_mass": np.inf,
-            "mass_error": 0.0,
-            "edge_mass": 0.0,
-        }
-        self._began, self._before, self.going = time.perf_counter(), 0.0, True
+    t: float
+    origin: State
+    by: Array
+    state: State
+    reached: list[Density]
+    figures: dict[str, float]
+
+    @classmethod
+    def begun(cls, t: float, state: State) -> _Run:
+        figures = {"steps": 0, "redone": 0, "least_step": np.inf, "least_mass": np.inf}
+        figures |= {"mass_error": 0.0, "edge_mass": 0.0}
+        return cls(t, state, np.zeros(state.grid.dim), state, [state.measure()], figures)
+
+    @classmethod
+    def resumed(cls, saved: Saved) -> _Run:
+        arrays, record = saved
+        origin, by = State.unpacked(arrays), arrays["by"]
+        record = {**record, "figures": dict(record["figures"])}  # they change with every step
+        return cls(origin=origin, by=by, state=origin.gathered().shifted(by), reached=unpacked(arrays), **record)
+
+    def saved(self) -> Saved:
+        names = ("t", "figures", "status", "message")
+        arrays = {**self.origin.packed(), **packed(self.reached), "by": self.by}
+        return arrays, {name: getattr(self, name) for name in names} | {"seconds": self.elapsed}
 
     def arrived(self, origin: State, by: Array, dt: float, end: float) -> None:
         """Note a step of length dt on the way to the depth `end`, to the state `origin` shifted."""
@@ -196,35 +200,4 @@ class _Run:
 
     def stats(self) -> dict[str, float]:
         """Return the figures, with the CFL number and the depth reached."""
-        return {**self.figures, "cfl": _CFL, "seconds": self._seconds(), "reached": self.t}
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Save everything that the rest of the run depends on."""
-        state = self.origin
-        arrays: dict[str, Any] = {"lower": state.lower, "upper": state.upper, "masses": state.masses, "by": self.by}
-        arrays |= {"markers": state.support.markers, "facets": state.support.facets}
-        arrays["reached"] = np.stack([mu.masses for mu in self.reached])
-        arrays["boxes"] = np.array([[mu.lower, mu.upper] for mu in self.reached])
-        checkpoint.save(arrays, {"t": self.t, "figures": self.figures, "seconds": self._seconds()})
-
-    def resume(self, checkpoint: Checkpoint, wanted: int) -> None:
-        """Go on from what was saved, if anything was; there is nothing to do if it has all measures wanted."""
-        found = checkpoint.load()
-        if found is None:
-            return
-        arrays, record = found
-        support = Support(arrays["markers"], arrays["facets"].astype(np.intp))
-        self.origin, self.by = State(arrays["lower"], arrays["upper"], arrays["masses"], support), arrays["by"]
-        self.state = self.origin.gathered().shifted(self.by)
-        shape = self.origin.masses.shape
-        each = zip(arrays["boxes"], arrays["reached"], strict=True)
-        self.reached = [Density(Grid(box[0], box[1], shape), masses) for box, masses in each]
-        self.t, self.figures, self._before = record["t"], dict(record["figures"]), record["seconds"]
-        self.going = len(self.reached) < wanted
-
-    def end(self) -> None:
-        """Stop the clock."""
-        self._before, self.going = self._seconds(), False
-
-    def _seconds(self) -> float:
-        return self._before + (time.perf_counter() - self._began if self.going else 0.0)
+        return {**self.figures, "cfl": _CFL, "seconds": self.elapsed, "reached": self.t}

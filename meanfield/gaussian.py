@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -122,10 +123,14 @@ class Gaussian:
         """Whether the covariance is regular."""
         return bool(np.linalg.eigvalsh(self.cov)[0] > _SINGULAR * np.trace(self.cov))
 
+    def mass_beyond(self, deviations: float) -> float:
+        """Bound the mass outside the box m +- deviations sqrt(diag S): d erfc(deviations / sqrt 2)."""
+        return self.dim * math.erfc(deviations / math.sqrt(2))
+
     def truncated(self, deviations: float = 8.0) -> Smooth:
         """Return the law restricted to the box m +- deviations sqrt(diag S), renormalised.
 
-        The mass left out is at most d erfc(deviations / sqrt 2): 1.2e-15 d at 8.
+        The mass left out is at most `mass_beyond(deviations)`: 1.2e-15 d at 8.
         """
         if not np.diag(self.cov).all():
             raise ValueError("the Gaussian has no density to restrict: its covariance is singular.")

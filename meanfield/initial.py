@@ -10,12 +10,13 @@ import numpy as np
 
 from meanfield.density import Density
 from meanfield.gaussian import Gaussian
-from meanfield.grid import Grid
+from meanfield.grid import Grid, cells_per_axis
+from meanfield.moving_state import State
 from meanfield.projection import cell_masses, no_density, spread_masses
 from meanfield.smooth import Smooth
 from meanfield.support import Support
 from meanfield.uniform import Uniform
-from particles import checks
+from particles import checks, memory
 from particles.checks import Array
 from particles.measure import Empirical, Measure
 
@@ -40,9 +41,37 @@ class Initial:
     stats: dict[str, float]
     note: str
 
+    def state(self) -> State:
+        """Return what a grid method starts from."""
+        return State(self.grid.lower, self.grid.upper, self.masses, self.support)
 
-def check(mu0: Measure, width: float | None, problems: checks.Problems) -> None:
-    """Complain of data that cannot be put on a grid."""
+
+def check_sizes(cells: Any, width: float | None, problems: checks.Problems) -> None:
+    """Complain of numbers of cells and widths that no data could have."""
+    cells_per_axis("cells", cells, None, problems)
+    if width is not None:
+        checks.positive("width", width, problems)
+
+
+def require_memory(cells: Any, dim: int, each: float, method: str) -> None:
+    """Raise a MemoryError if `each` bytes for every cell are more than are free."""
+    problems = checks.Problems()
+    count = float(math.prod(cells_per_axis("cells", cells, dim, problems)))
+    problems.raise_if_any()
+    memory.require(count * each, f"{method} with {count:.3g} cells")
+
+
+def check(mu0: Measure, cells: Any, width: float | None, method: str) -> None:
+    """Refuse data that the method cannot put on a grid of so many cells, and dimensions above 3."""
+    problems = checks.Problems()
+    if mu0.dim > 3:
+        problems.add(f"`mu0` must live in dimension 1, 2 or 3 for {method}; got {mu0.dim}.")
+    cells_per_axis("cells", cells, mu0.dim, problems)
+    _check_data(mu0, width, problems)
+    problems.raise_if_any()
+
+
+def _check_data(mu0: Measure, width: float | None, problems: checks.Problems) -> None:
     if isinstance(mu0, Empirical):
         if width is None:
             problems.add(
@@ -74,7 +103,7 @@ def initial(mu0: Any, cells: Any, width: float | None) -> Initial:
     stats: dict[str, float] = {}
     note = ""
     if isinstance(mu0, Gaussian):
-        lost = mu0.dim * math.erfc(_DEVIATIONS / math.sqrt(2))
+        lost = mu0.mass_beyond(_DEVIATIONS)
         stats, note = {"discarded_mass": lost}, f"the Gaussian cut at {_DEVIATIONS:g} deviations leaves out {lost:.2g}"
         mu0 = mu0.truncated(_DEVIATIONS)
     grid = Grid(mu0.lower, mu0.upper, cells)

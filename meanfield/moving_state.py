@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,17 @@ class State:
     upper: Array
     masses: Array
     support: Support
+
+    @classmethod
+    def unpacked(cls, arrays: dict[str, Array]) -> State:
+        """Return the state that `packed` made arrays of."""
+        support = Support(arrays["markers"], arrays["facets"].astype(np.intp))
+        return cls(arrays["lower"], arrays["upper"], arrays["masses"], support)
+
+    def packed(self) -> dict[str, Array]:
+        """Return the arrays that determine the state."""
+        support: dict[str, Any] = {"markers": self.support.markers, "facets": self.support.facets}
+        return {"lower": self.lower, "upper": self.upper, "masses": self.masses, **support}
 
     @cached_property
     def grid(self) -> Grid:
@@ -113,6 +125,17 @@ class State:
             0.5 * (self.masses + other.masses),
             self.support.moved_to(0.5 * (self.support.markers + other.support.markers)),
         )
+
+
+def packed(reached: list[Density]) -> dict[str, Array]:
+    """Return densities on grids of one shape as arrays."""
+    return {f"reached.{name}": np.stack([getattr(mu, name) for mu in reached]) for name in ("lower", "upper", "masses")}
+
+
+def unpacked(arrays: dict[str, Array]) -> list[Density]:
+    """Return the densities that `packed` made arrays of."""
+    parts = zip(arrays["reached.lower"], arrays["reached.upper"], arrays["reached.masses"], strict=True)
+    return [Density(Grid(lower, upper, masses.shape), masses) for lower, upper, masses in parts]
 
 
 def _with_footprint(state: State, footprint: Footprint) -> State:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +27,9 @@ from particles.softmax import Dense, MakeEngine, within
 Pdf = Callable[[Array], Array]
 
 _STEP_SHARE = 1 / 20  # of the tolerance, for the local error of a step
-_LEAST_RTOL = 1e-13
+LEAST_RTOL = 1e-13
 _LEAST_FIELD_TOL = 1e-12  # below it every atom counts
-_FIELD_SHARE = 1 / 100  # of the tolerance, for the error of the field
+FIELD_SHARE = 1 / 100  # of the tolerance, for the error of the field
 _DROPPED = 1 / 20  # of the tolerance, for all panels that are given up
 _GENERATIONS = 4  # children of children that are tried within one redone step
 _CROWD = {1: 1 << 15, 2: 1 << 18}  # particles at most
@@ -67,7 +66,11 @@ class Cloud:
 
     def nodes(self, tol: float = 0.0) -> Empirical:
         """Return the particles with masses made to sum to 1, which answer to a relative tolerance."""
-        return Empirical(self.positions, self.masses / self.masses.sum(), softmax=answering(tol))
+        return Empirical(self.positions, self.shares()[2], softmax=answering(tol))
+
+    def shares(self, total: float | None = None) -> tuple[Panels, Array, Array]:
+        """Return panels, positions and masses in parts of `total`, their own sum if that is left out."""
+        return self.panels, self.positions, self.masses / (self.masses.sum() if total is None else total)
 
     def moved_to(self, positions: Array) -> Cloud:
         """Return the same panels with nodes elsewhere."""
@@ -154,10 +157,10 @@ class Refinement:
         stage = Stage(t, Cloud.at_rest(panels, self.pdf))
         while True:
             judge = self._judge(t, stage.cloud)
-            unresolved, verdict = self._unresolved(judge, stage.cloud)
-            if not unresolved.any() or stage.crowded:
+            verdict = judge.verdict(*stage.cloud.shares())
+            if not verdict.unresolved.any() or stage.crowded:
                 return stage
-            stage = self._mended(stage, stage.cloud, unresolved, verdict, judge, None)
+            stage = self._mended(stage, verdict, judge, None)
 
     def stages(self, stage: Stage, times: Array) -> Iterator[Stage]:
         """Yield the stage after each step from `stage` to the last of `times`; each of `times` ends a step.
@@ -179,27 +182,24 @@ class Refinement:
             stage = replace(stage, steps=stage.steps + 1, evaluations=stage.evaluations + step.evaluations)
             arrived = stage.cloud.moved_to(step.points)
             judge = self._judge(step.end, arrived)
-            unresolved, verdict = self._unresolved(judge, arrived)
-            if not unresolved.any() or stage.crowded:
+            verdict = judge.verdict(*arrived.shares())
+            if not verdict.unresolved.any() or stage.crowded:
                 following = step.following if step.end < end else max(step.following, stage.step)
                 return replace(stage, t=step.end, cloud=arrived, step=following)
-            stage = self._mended(stage, arrived, unresolved, verdict, judge, step)
+            stage = self._mended(stage, verdict, judge, step)
             stage, goal = replace(stage, redone=stage.redone + 1), step.end
 
     def _passage(self, stage: Stage, end: float) -> Passage:
-        tolerances = {"rtol": max(_STEP_SHARE * self.tol, _LEAST_RTOL), "atol": _STEP_SHARE * self.tol}
+        tolerances = {"rtol": max(_STEP_SHARE * self.tol, LEAST_RTOL), "atol": _STEP_SHARE * self.tol}
         return passage(
-            self.law, stage.cloud.nodes(_FIELD_SHARE * self.tol), stage.t, end, stage.step or None, **tolerances
+            self.law, stage.cloud.nodes(FIELD_SHARE * self.tol), stage.t, end, stage.step or None, **tolerances
         )
 
-    def _mended(
-        self, stage: Stage, arrived: Cloud, unresolved: Any, verdict: Verdict, judge: Judge, step: Passage | None
-    ) -> Stage:
+    def _mended(self, stage: Stage, verdict: Verdict, judge: Judge, step: Passage | None) -> Stage:
         """Return the stage with the unresolved panels split, as often as their children need it, or dropped."""
-        kept, family, seen = stage.cloud.take(~unresolved), stage.cloud.take(unresolved), arrived.take(unresolved)
-        verdict = Verdict(verdict.excess[unresolved], verdict.reach[unresolved])
-        total, size = float(stage.cloud.masses.sum()), stage.cloud.panels.size
-        room = self._room(size)
+        bad, total = verdict.unresolved, float(stage.cloud.masses.sum())
+        kept, family, verdict = stage.cloud.take(~bad), stage.cloud.take(bad), verdict.take(bad)
+        room = self._room(stage.cloud.panels.size)
         dropped, crowded = stage.dropped, False
         for _ in range(_GENERATIONS):
             given_up, dropped = self._given_up(verdict, dropped, judge)
@@ -211,10 +211,9 @@ class Refinement:
                 break
             family = family.halved(axes, self.pdf)
             seen = family if step is None else family.moved_to(step.of(family.positions))
-            verdict = judge.verdict(seen.panels, seen.positions, seen.masses / total)
-            bad = verdict.excess.max(axis=1) > 1
-            kept, family = kept + family.take(~bad), family.take(bad)
-            verdict = Verdict(verdict.excess[bad], verdict.reach[bad])
+            verdict = judge.verdict(*seen.shares(total))
+            bad = verdict.unresolved
+            kept, family, verdict = kept + family.take(~bad), family.take(bad), verdict.take(bad)
         else:
             kept = kept + family
         return replace(stage, cloud=kept, dropped=dropped, crowded=crowded)
@@ -238,8 +237,4 @@ class Refinement:
         panels, size = cloud.panels, cloud.panels.size
         middles = cloud.positions[size // 2 :: size]
         ends = panels.interpolate(cloud.positions, corners(self.lower, self.upper))
-        return Judge.of(self.law, t, cloud.nodes(_FIELD_SHARE * self.tol), np.concatenate([middles, ends]), self.tol)
-
-    def _unresolved(self, judge: Judge, cloud: Cloud) -> tuple[NDArray[np.bool_], Verdict]:
-        verdict = judge.verdict(cloud.panels, cloud.positions, cloud.masses / cloud.masses.sum())
-        return verdict.excess.max(axis=1) > 1, verdict
+        return Judge.of(self.law, t, cloud.nodes(FIELD_SHARE * self.tol), np.concatenate([middles, ends]), self.tol)

@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meanfield.panels import Panels, last_coefficients, shares
 from particles.checks import Array
@@ -43,6 +44,15 @@ class Verdict:
 
     excess: Array
     reach: Array
+
+    @property
+    def unresolved(self) -> NDArray[np.bool_]:
+        """Which panels miss too much along some axis, shape (P,)."""
+        return np.asarray(self.excess.max(axis=1) > 1)
+
+    def take(self, chosen: NDArray[np.bool_]) -> Verdict:
+        """Return the verdict on some of the panels."""
+        return Verdict(self.excess[chosen], self.reach[chosen])
 
 
 @dataclass(frozen=True, eq=False)

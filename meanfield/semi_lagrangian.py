@@ -22,8 +22,7 @@ Phys. 2010. Parabolas on cells: Colella, Woodward, J. Comput. Phys. 1984.
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,13 +32,13 @@ from meanfield.checkpoint import Checkpoint
 from meanfield.comoving import drift, drifted
 from meanfield.curve import Curve
 from meanfield.density import Density
-from meanfield.grid import Grid, cells_per_axis, tensor_points
-from meanfield.moving_state import State
+from meanfield.grid import tensor_points
+from meanfield.moving_state import State, packed, unpacked
 from meanfield.remap import LEAST_NODES, Sampled
-from meanfield.support import Support
-from particles import checks, memory
+from particles import checks
 from particles.checkpoint import Saved
 from particles.checks import Array
+from particles.course import Course
 from particles.dynamics import Dynamics
 from particles.failures import Growth
 from particles.march import FINISHED, STOPPED, progress_bar
@@ -83,20 +82,13 @@ class SemiLagrangian:
     def __post_init__(self) -> None:
         """Refuse numbers of cells and steps that do not exist."""
         problems = checks.Problems()
-        cells_per_axis("cells", self.cells, None, problems)
+        initial.check_sizes(self.cells, self.width, problems)
         checks.positive("dt", self.dt, problems)
-        if self.width is not None:
-            checks.positive("width", self.width, problems)
         problems.raise_if_any()
 
     def check(self, dynamics: Dynamics, mu0: Measure) -> None:
         """Refuse data that cannot be put on a grid, and dimensions above 3."""
-        problems = checks.Problems()
-        if mu0.dim > 3:
-            problems.add(f"`mu0` must live in dimension 1, 2 or 3 for SemiLagrangian; got {mu0.dim}.")
-        cells_per_axis("cells", self.cells, mu0.dim, problems)
-        initial.check(mu0, self.width, problems)
-        problems.raise_if_any()
+        initial.check(mu0, self.cells, self.width, "SemiLagrangian")
 
     def run(self, dynamics: Dynamics, mu0: Any, times: Array, progress: bool, checkpoint: Checkpoint) -> Curve:
         """Return the cell masses at each depth, going on from the checkpoint if that holds a state.
@@ -106,9 +98,7 @@ class SemiLagrangian:
         MemoryError
             If the run would need more memory than is free.
         """
-        problems = checks.Problems()
-        cells = float(math.prod(cells_per_axis("cells", self.cells, mu0.dim, problems)))
-        memory.require(cells * (_BYTES[mu0.dim] + 8 * len(times)), f"SemiLagrangian with {cells:.3g} cells")
+        initial.require_memory(self.cells, mu0.dim, _BYTES[mu0.dim] + 8 * len(times), "SemiLagrangian")
         start = initial.initial(mu0, self.cells, self.width)
         saved = checkpoint.load()
         run = _Run.begun(float(times[0]), start) if saved is None else _Run.resumed(saved)
@@ -224,7 +214,7 @@ def _check_box(lower: Array, upper: Array, shape: tuple[int, ...]) -> None:
 
 
 @dataclass
-class _Run:
+class _Run(Course):
     """Everything a run is after a step: what it needs to go on, and what it has to show."""
 
     now: float
@@ -236,42 +226,25 @@ class _Run:
     courant: float = 0.0
     least_mass: float = 0.0
     mass_error: float = 0.0
-    seconds: float = 0.0  # of earlier runs
-    status: str = ""
-    message: str = ""  # none while it goes on
-    began: float = field(default_factory=time.perf_counter)
 
     @classmethod
     def begun(cls, t: float, start: initial.Initial) -> _Run:
-        state = State(start.grid.lower, start.grid.upper, start.masses, start.support)
+        state = start.state()
         least = float(state.masses.min())
         return cls(t, state, [state.measure()], Growth.of(t, state.support.markers), least_mass=least)
 
     @classmethod
     def resumed(cls, saved: Saved) -> _Run:
         arrays, record = saved
-        support = Support(arrays["markers"], arrays["facets"].astype(np.intp))
-        state = State(arrays["lower"], arrays["upper"], arrays["masses"], support)
-        parts = zip(arrays["reached.lower"], arrays["reached.upper"], arrays["reached.masses"], strict=True)
-        reached = [Density(Grid(lower, upper, masses.shape), masses) for lower, upper, masses in parts]
-        return cls(float(arrays["now"]), state, reached, Growth(*arrays["growth"].tolist()), **record)
+        return cls(
+            float(arrays["now"]), State.unpacked(arrays), unpacked(arrays), Growth(*arrays["growth"].tolist()), **record
+        )
 
     def saved(self) -> Saved:
-        state = self.state
-        arrays = {
-            "now": np.array(self.now),
-            "growth": np.array(self.growth.sizes),
-            "lower": state.lower,
-            "upper": state.upper,
-            "masses": state.masses,
-            "markers": state.support.markers,
-            "facets": state.support.facets,
-            "reached.lower": np.stack([mu.lower for mu in self.reached]),
-            "reached.upper": np.stack([mu.upper for mu in self.reached]),
-            "reached.masses": np.stack([mu.masses for mu in self.reached]),
-        }
+        arrays = {"now": np.array(self.now), "growth": np.array(self.growth.sizes)}
+        arrays |= self.state.packed() | packed(self.reached)
         names = ("within", "steps", "courant", "least_mass", "mass_error", "status", "message")
-        return arrays, {name: getattr(self, name) for name in names} | {"seconds": self.stats()["seconds"]}
+        return arrays, {name: getattr(self, name) for name in names} | {"seconds": self.elapsed}
 
     def take(self, state: State, courant: float, t: float, asked: bool) -> None:
         self.now, self.state = t, state
@@ -283,17 +256,12 @@ class _Run:
         if asked:
             self.reached.append(state.measure())
 
-    def end(self, status: str, message: str) -> None:
-        self.seconds = self.stats()["seconds"]
-        self.status, self.message = status, message
-
     def stats(self) -> dict[str, float]:
-        elapsed = 0.0 if self.message else time.perf_counter() - self.began
         return {
             "steps": self.steps,
             "courant": self.courant,
             "least_mass": self.least_mass,
             "mass_error": self.mass_error,
-            "seconds": self.seconds + elapsed,
+            "seconds": self.elapsed,
             "reached": self.now,
         }

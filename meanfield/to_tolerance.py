@@ -17,7 +17,7 @@ from meanfield.density import Density
 from meanfield.growth import Growing
 from meanfield.panels import Panels
 from meanfield.push_forward import PushForward, Source, nodes_of
-from meanfield.refinement import Refinement, answering
+from meanfield.refinement import FIELD_SHARE, LEAST_RTOL, Refinement, answering
 from meanfield.trail import Apart, Trail
 from particles import checks
 from particles.checkpoint import Checkpoint, Saved
@@ -35,7 +35,6 @@ _MAGNIFIED = 5  # times what dropped panels could move: the flow may make more o
 _CHECKS = 8  # depths, beside the first, at which two runs are compared
 _STEP_SHARE = 1 / 200  # of the finer tolerance, for the local error of a step: a tenth of what a trail is allowed
 _FLOOR = 1e-12  # what an estimate cannot see: the error of the field and of rounding, which two runs share
-_FIELD_SHARE = 1 / 100  # of it, for the error of the field
 _NODES = {1: (6, 16), 2: (6, 14), 3: (5, 12)}  # along an axis of a panel: fewest, most
 _GROWING = 1 << 14  # particles up to which divergences are integrated; they cost more than the motion
 _CELL_PARTICLES = 1 << 14  # on the cells of a `Density` before any is split
@@ -82,7 +81,7 @@ class ToTolerance:
     def _moved(self, panels: Panels, tol: float, checkpoint: Checkpoint) -> Curve:
         """Return the solution with the nodes of these panels."""
         start = nodes_of(self.source, panels)
-        moving = Empirical(start.points, start.weights, softmax=answering(_FIELD_SHARE * tol))
+        moving = Empirical(start.points, start.weights, softmax=answering(FIELD_SHARE * tol))
         d = start.dim
 
         def velocity(t: float, state: Array) -> Array:
@@ -93,7 +92,7 @@ class ToTolerance:
             return np.trace(self.law.jacobian(t, points, moving.moved_to(points)), axis1=1, axis2=2)
 
         step = _STEP_SHARE * tol
-        plain = Adaptive(rtol=max(step, 1e-13), atol=step)
+        plain = Adaptive(rtol=max(step, LEAST_RTOL), atol=step)
         growing = len(start.points) <= _GROWING
         stepper, state = (Growing(plain, rate), _with_column(start.points)) if growing else (plain, start.points)
         run = march(velocity, state, self.times, stepper, row="particle", progress=self.progress, checkpoint=checkpoint)

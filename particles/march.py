@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
 from particles.checkpoint import NOWHERE, Checkpoint, Saved
 from particles.checks import Array
+from particles.course import Course
 from particles.failures import Growth
 from particles.steppers import Memory, Step, Stepper, Velocity
 
@@ -97,7 +97,7 @@ def _advance(
 
 
 @dataclass
-class _Run:
+class _Run(Course):
     """Everything a run is after a step: what it needs to go on, and what it has to show."""
 
     now: float
@@ -107,10 +107,6 @@ class _Run:
     memory: Memory | None = None
     steps: int = 0
     evaluations: int = 1
-    seconds: float = 0.0  # of earlier runs
-    status: str = ""
-    message: str = ""  # none while it goes on
-    began: float = field(default_factory=time.perf_counter)
 
     @classmethod
     def begun(cls, t: float, state: Array, since: tuple[float, float] | None) -> _Run:
@@ -132,7 +128,7 @@ class _Run:
         }
         arrays |= {_MEMORY + name: np.asarray(value) for name, value in (self.memory or {}).items()}
         names = ("steps", "evaluations", "status", "message")
-        return arrays, {name: getattr(self, name) for name in names} | {"seconds": self.stats()["seconds"]}
+        return arrays, {name: getattr(self, name) for name in names} | {"seconds": self.elapsed}
 
     def take(self, step: Step, times: Array) -> None:
         while len(self.states) < len(times) and times[len(self.states)] <= step.time:
@@ -141,16 +137,11 @@ class _Run:
         self.now, self.state, self.memory = float(step.time), step.state, step.memory
         self.steps, self.evaluations = self.steps + 1, self.evaluations + step.evaluations
 
-    def end(self, status: str, message: str) -> None:
-        self.seconds = self.stats()["seconds"]
-        self.status, self.message = status, message
-
     def stats(self) -> dict[str, float]:
-        elapsed = 0.0 if self.message else time.perf_counter() - self.began
         return {
             "steps": self.steps,
             "evaluations": self.evaluations,
-            "seconds": self.seconds + elapsed,
+            "seconds": self.elapsed,
             "reached": self.now,
         }
 

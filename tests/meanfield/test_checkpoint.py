@@ -14,6 +14,7 @@ import pytest
 
 import cases
 import meanfield
+from breaks import Break, Recording
 from meanfield import (
     FiniteVolume,
     FrozenField,
@@ -29,7 +30,7 @@ from meanfield import (
 from meanfield import checkpoint as checkpoints
 from meanfield.checkpoint import NOWHERE, fingerprint
 from particles import RK4, Adaptive, Attention, Empirical, Euler, Raw, Rescaled, softmax
-from particles.checkpoint import Checkpoint, CheckpointFile, Saved
+from particles.checkpoint import CheckpointFile
 from particles.march import march
 
 ROOT = Path(meanfield.__file__).parent.parent
@@ -149,29 +150,6 @@ def test_a_kill_while_writing_leaves_the_state_before(tmp_path) -> None:
 
 
 # ------------------------------------------------------------------------------------- every place to break off
-
-
-class Break(Exception):
-    pass
-
-
-class Recording(Checkpoint):
-    """Kept in memory, always due; breaks off after a number of saves."""
-
-    def __init__(self, breaks_after: int = -1, saved: Saved | None = None) -> None:
-        self.left, self.saved = breaks_after, saved
-
-    def load(self):
-        return self.saved
-
-    def due(self):
-        return True
-
-    def save(self, arrays, record):
-        self.saved = {name: np.array(array) for name, array in arrays.items()}, dict(record)
-        self.left -= 1
-        if self.left == 0:
-            raise Break
 
 
 def swirl(t: float, x: np.ndarray) -> np.ndarray:

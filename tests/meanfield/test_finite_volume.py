@@ -1,11 +1,10 @@
-import json
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import expm
 
 import cases
+from breaks import Break, NotANumber, Recording, Squeezing
 from contracts import bump
 from meanfield import (
     Density,
@@ -19,7 +18,7 @@ from meanfield import (
     solve,
     wasserstein,
 )
-from meanfield.checkpoint import NOWHERE, Checkpoint
+from meanfield.checkpoint import NOWHERE
 from meanfield.footprint import Mixture
 from particles import Attention, Empirical, Raw, Rescaled
 
@@ -254,25 +253,6 @@ def test_what_does_not_fit_is_refused_before_the_work() -> None:
 # ------------------------------------------------------------------------------------------------------- checkpoints
 
 
-class Memory(Checkpoint):
-    """Keeps the state in memory, at every step, and is killed after so many."""
-
-    def __init__(self, kept=None, killed_after: int = 10**9) -> None:
-        self.kept, self.left = kept, killed_after
-
-    def load(self):
-        return self.kept
-
-    def save(self, arrays, record) -> None:
-        self.kept = {name: array.copy() for name, array in arrays.items()}, json.loads(json.dumps(record))
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-    def due(self) -> bool:
-        return True
-
-
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("killed_after", [1, 7, 11])
 def test_a_run_that_was_killed_ends_as_one_that_was_not(killed_after: int, order: int) -> None:
@@ -280,11 +260,11 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(killed_after: int, order
     times = np.array([0.0, 0.2, 0.5, 0.8])
     whole = method.run(law, mu0, times, False, NOWHERE)
     assert whole.stats["steps"] > 11
-    memory = Memory(killed_after=killed_after)
-    with pytest.raises(KeyboardInterrupt):
-        method.run(law, mu0, times, False, memory)
-    resumed = method.run(law, mu0, times, False, Memory(memory.kept))
-    again = method.run(law, mu0, times, False, Memory(memory.kept))
+    broken = Recording(killed_after)
+    with pytest.raises(Break):
+        method.run(law, mu0, times, False, broken)
+    resumed = method.run(law, mu0, times, False, Recording(saved=broken.saved))
+    again = method.run(law, mu0, times, False, Recording(saved=broken.saved))
     for curve in (resumed, again):
         assert curve.message == whole.message
         assert {**curve.stats, "seconds": 0} == {**whole.stats, "seconds": 0}
@@ -318,24 +298,6 @@ def test_no_field_is_one_step() -> None:
     curve = solve(Raw(cases.line(1.0, 0.0)), Uniform([0.0], [1.0]), [0.0, 100.0], method=FiniteVolume(5))
     assert curve.stats["steps"] == 1
     assert_allclose(curve[-1].masses, 0.2, rtol=1e-15)
-
-
-class Squeezing:
-    """x' = -x/(1 - t): the support is the origin at t = 1."""
-
-    dim, step = 1, None
-
-    def velocity(self, t, x, mu):
-        return -x / (1 - t)
-
-
-class NotANumber:
-    """x' = 1 until t = 1/2, then NaN."""
-
-    dim, step = 1, None
-
-    def velocity(self, t, x, mu):
-        return np.full_like(x, 1.0 if t < 0.5 else np.nan)
 
 
 def test_a_run_that_stops_keeps_what_it_reached() -> None:

@@ -6,9 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import expm
 
 import cases
+from breaks import Break, NotANumber, Recording, Squeezing
 from contracts import bump
 from meanfield import Density, Gaussian, Grid, ParticleMethod, SemiLagrangian, Smooth, Uniform, solve
-from meanfield.checkpoint import NOWHERE, Checkpoint
+from meanfield.checkpoint import NOWHERE
 from particles import Attention, Empirical, Raw, Rescaled
 
 LINE = Raw(cases.line(1.0, 1.0))
@@ -219,24 +220,6 @@ def test_atoms_are_spread_over_the_stated_width() -> None:
 # ------------------------------------------------------------------------------------------------------- failures
 
 
-class Squeezing:
-    """x' = -x/(1 - t): the support is the origin at t = 1."""
-
-    dim, step = 1, None
-
-    def velocity(self, t, x, mu):
-        return -x / (1 - t)
-
-
-class NotANumber:
-    """x' = 1 until t = 1/2, then NaN."""
-
-    dim, step = 1, None
-
-    def velocity(self, t, x, mu):
-        return np.full_like(x, 1.0 if t < 0.5 else np.nan)
-
-
 class Exploding:
     """x' = e^{100 t} x: the support is past the range of double precision at t = 0.1."""
 
@@ -279,41 +262,18 @@ def test_a_support_lost_in_rounding_stops_the_run() -> None:
 # ----------------------------------------------------------------------------------------------------- checkpoints
 
 
-class Killed(BaseException):
-    pass
-
-
-class Memory(Checkpoint):
-    """Saves after every step, and dies after the n-th of them."""
-
-    def __init__(self, lives: int) -> None:
-        self.lives, self.kept = lives, None
-
-    def load(self):
-        return self.kept
-
-    def due(self) -> bool:
-        return True
-
-    def save(self, arrays, record) -> None:
-        self.kept = {name: np.array(array) for name, array in arrays.items()}, dict(record)
-        self.lives -= 1
-        if self.lives == 0:
-            raise Killed
-
-
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_a_killed_run_ends_as_an_uninterrupted_one(dim: int) -> None:
     law = {1: Rescaled(LINE.attention), 2: Rescaled(plane().attention), 3: space()}[dim]
     method, times = SemiLagrangian((30, 12, 7)[dim - 1], 0.1), np.array([0.0, 0.25, 0.4])
     mu0 = uneven(dim)
     whole = method.run(law, mu0, times, False, NOWHERE)
-    checkpoint = Memory(0)
+    checkpoint = Recording(0)
     for lives in (1, 2, 2):  # within an interval, and at its end
-        checkpoint.lives = lives
-        with pytest.raises(Killed):
+        checkpoint.left = lives
+        with pytest.raises(Break):
             method.run(law, mu0, times, False, checkpoint)
-    checkpoint.lives = -1
+    checkpoint.left = -1
     for again in (method.run(law, mu0, times, False, checkpoint) for _ in range(2)):  # once to end it, once ended
         assert again.times.tolist() == whole.times.tolist()
         for one, same in zip(whole.measures, again.measures, strict=True):
