@@ -7,6 +7,7 @@ volumes, by a semi-Lagrangian scheme, by the frozen fields of the existence proo
 form; with exact Wasserstein distances.
 """
 
+from meanfield.bounds import wasserstein_bounds
 from meanfield.curve import Curve
 from meanfield.density import Density
 from meanfield.finite_volume import FiniteVolume
@@ -45,5 +46,6 @@ __all__ = [
     "stability_report",
     "transport",
     "wasserstein",
+    "wasserstein_bounds",
     "wasserstein_curve",
 ]

@@ -1,4 +1,4 @@
-"""Costs |x_i - y_j|^p from coordinate differences, and roots of their sums, without cancellation or overflow."""
+"""Clouds in coordinates of order one, and powers of lengths and roots of their sums without overflow."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ def lengths(steps: Array) -> tuple[Array, float]:
     return np.linalg.norm(steps / (size or 1.0), axis=1), size
 
 
-def scaled_costs(x: Array, y: Array, a: Array, b: Array, p: float) -> tuple[Array, float]:
-    """|x_i - y_j|^p in units of scale^p, from differences; for p = 2 up to terms f_i + g_j."""
-    from scipy.spatial.distance import cdist  # slow to import, and not needed on the line
+def scaled(x: Array, y: Array, a: Array, b: Array, p: float) -> tuple[Array, Array, float]:
+    """Return both clouds in coordinates of order one, and the unit of length.
 
+    They share an origin, so that costs keep their meaning; for p = 2 each is moved to its own mean, which changes the
+    cost of every coupling by the same amount. The unit is a power of 2: division by it loses nothing, so that only the
+    subtractions round, by no more than eps units of length along each axis.
+    """
     both = np.concatenate([x, y])
     origin = 0.5 * both.min(axis=0) + 0.5 * both.max(axis=0)
     x, y = x - origin, y - origin
     if p == 2:
         x, y = x - a @ x, y - b @ y
     both = np.concatenate([x, y])
-    scale = math.hypot(*(both.max(axis=0) - both.min(axis=0))) or 1.0
-    if p == 2:
-        return cdist(x / scale, y / scale, "sqeuclidean"), scale
-    cost = cdist(x / scale, y / scale)
-    return (cost if p == 1 else cost**p), scale
+    size = math.hypot(*(both.max(axis=0) - both.min(axis=0)))
+    scale = math.ldexp(1.0, min(math.frexp(size)[1], 1023)) if size > 0 else 1.0
+    return x / scale, y / scale, scale

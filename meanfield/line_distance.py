@@ -180,8 +180,13 @@ def _on_panels(
 
 def monotone(mu: Empirical, nu: Empirical) -> sparse.coo_array:
     """Return the monotone coupling of atoms on the line, shape (n, m): optimal for every p >= 1 at once."""
-    rows, columns = np.argsort(mu.points[:, 0]), np.argsort(nu.points[:, 0])
-    rows, columns = rows[mu.weights[rows] > 0], columns[nu.weights[columns] > 0]
-    f, g = cumulative(mu.weights[rows]), cumulative(nu.weights[columns])
+    return in_order(mu.weights, np.argsort(mu.points[:, 0]), nu.weights, np.argsort(nu.points[:, 0]))
+
+
+def in_order(a: Array, rows: Any, b: Array, columns: Any) -> sparse.coo_array:
+    """Return the coupling of masses a (n,) and b (m,) that takes both in the given orders, shape (n, m)."""
+    shape = len(a), len(b)
+    rows, columns = rows[a[rows] > 0], columns[b[columns] > 0]
+    f, g = cumulative(a[rows]), cumulative(b[columns])
     left, right, i, j = merged(f[:-1], g[:-1], 1.0, _GRADING[:0])
-    return sparse.coo_array((right - left, (rows[i], columns[j])), shape=(len(mu.points), len(nu.points)))
+    return sparse.coo_array((right - left, (rows[i], columns[j])), shape=shape)

@@ -8,7 +8,6 @@ cell to its centroid is one coupling, so
 
 from __future__ import annotations
 
-import heapq
 import math
 from functools import singledispatch
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from meanfield.blocks import blocks, sums
 from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.grid import Grid, tensor_points
@@ -72,11 +72,8 @@ def _(mu: Density, atoms: int) -> tuple[Empirical, float]:
     centres, masses = mu.grid.centres[held], masses[held] / masses.sum()
     if len(masses) <= atoms:
         return Empirical(centres, masses), math.sqrt(_within(mu.grid))
-    blocks = _blocks(centres, masses, atoms)
-    totals = np.bincount(blocks, masses)
-    centroids = _sums(blocks, masses[:, None] * centres) / totals[:, None]
-    spread = float(masses @ ((centres - centroids[blocks]) ** 2).sum(axis=1))
-    return Empirical(centroids, totals / totals.sum()), math.sqrt(spread + _within(mu.grid))
+    cut = blocks(centres, masses, atoms)
+    return Empirical(cut.centroids, cut.masses / cut.masses.sum()), math.sqrt(cut.spread + _within(mu.grid))
 
 
 @quantise.register
@@ -86,12 +83,12 @@ def _(mu: Smooth, atoms: int) -> tuple[Empirical, float]:
     weights = rule.weights * mu.pdf(rule.points)
     weights /= weights.sum()
     node = np.indices([_NODES * cells for cells in grid.shape]).reshape(grid.dim, -1) // _NODES
-    blocks = np.ravel_multi_index(tuple(node), grid.shape)
-    masses = np.bincount(blocks, weights)
+    cells = np.ravel_multi_index(tuple(node), grid.shape)
+    masses = np.bincount(cells, weights)
     centroids = grid.centres.copy()
     held = masses > 0
-    centroids[held] = _sums(blocks, weights[:, None] * rule.points)[held] / masses[held, None]
-    spread = float(weights @ ((rule.points - centroids[blocks]) ** 2).sum(axis=1))
+    centroids[held] = sums(cells, weights[:, None] * rule.points)[held] / masses[held, None]
+    spread = float(weights @ ((rule.points - centroids[cells]) ** 2).sum(axis=1))
     return Empirical(centroids[held], masses[held] / masses.sum()), math.sqrt(spread)
 
 
@@ -130,35 +127,3 @@ def _cells(sides: Array, atoms: int) -> tuple[int, ...]:
                 break
         else:
             return tuple(cells.tolist())
-
-
-def _sums(blocks: Any, values: Array) -> Array:
-    """Sum the rows of values (n, d) by block."""
-    return np.stack([np.bincount(blocks, column) for column in values.T], axis=1)
-
-
-def _blocks(points: Array, masses: Array, count: int) -> Any:
-    """Return a label 0 .. count - 1 for each point: the block of largest inertia is cut, `count` - 1 times.
-
-    A block is cut at its mean, across the axis along which it spreads most.
-    """
-    labels = np.zeros(len(points), dtype=int)
-    heap = [_block(np.arange(len(points)), points, masses, 0)]
-    for label in range(1, count):
-        inertia, old, members, axis, mean = heapq.heappop(heap)
-        if inertia == 0.0:
-            break
-        far = points[members, axis] - points[members[0], axis] > mean
-        labels[members[far]] = label
-        heapq.heappush(heap, _block(members[~far], points, masses, old))
-        heapq.heappush(heap, _block(members[far], points, masses, label))
-    return labels
-
-
-def _block(members: Any, points: Array, masses: Array, label: int) -> tuple[float, int, Any, int, float]:
-    """(- inertia along its widest axis, label, members, that axis, mean along it from the first member)."""
-    own, weights = points[members] - points[members[0]], masses[members]
-    mean = weights @ own / weights.sum()
-    inertia = weights @ (own - mean) ** 2
-    axis = int(np.argmax(inertia))
-    return -float(inertia[axis]), label, members, axis, float(mean[axis])

@@ -4,7 +4,7 @@
 
 On the line: quantile functions. Two Gaussians, p = 2: with covariances A A^T, B B^T and U the orthogonal
 polar factor of B^T A, W_2^2 = |m - n|^2 + ||A - B U||_F^2, which keeps its digits where the covariances are
-nearly equal. Otherwise the linear program between atoms, with a certificate from its dual.
+nearly equal. Otherwise the linear program between atoms, with a certificate from its dual (`meanfield.program`).
 
 References
 ----------
@@ -15,31 +15,29 @@ R. Bhatia, T. Jain, Y. Lim, On the Bures-Wasserstein distance between positive d
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
 
-from meanfield.costs import gap_on_root, lengths, scaled_costs
+from meanfield.costs import gap_on_root, lengths, scaled
 from meanfield.curve import Curve
 from meanfield.gaussian import Gaussian
 from meanfield.line_distance import between_flows, distance, monotone
+from meanfield.program import Program, solve
 from meanfield.push_forward import PushForward
 from meanfield.quantiles import quantile
 from meanfield.quantise import quantise
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical, Measure
-from particles.memory import require
 from particles.trajectory import Trajectory
 
 _EPS = float(np.finfo(float).eps)
-_MARGINAL = 1e-12  # by which a plan's marginals may miss the weights
-_SPECK, _LOST = 1e-13, 1e-9  # a weight that small may be left out by the solver, all of it or this share
-_COPIES = 5  # of the cost matrix, at the solver's peak
+_ATOMS = 2048  # that stand for a density
+_MOST_PAIRS = 2e10  # of atoms, each of which is looked at about ten times
 _SAME_TIME = 1e-12
 
 
@@ -60,6 +58,8 @@ class Plan:
         Bound on the error of `distance` from putting atoms in place of densities; inf where p > 2.
     p : float
         The exponent.
+    marginal_error : float
+        Total mass by which the coupling's marginals miss the atoms' weights, both sides together.
     """
 
     distance: float
@@ -67,17 +67,18 @@ class Plan:
     coupling: sparse.coo_array | None
     quantisation: float
     p: float
+    marginal_error: float = 0.0
 
 
 def wasserstein(mu: Measure, nu: Measure, p: float = 2) -> float:
     """Return W_p(mu, nu), the `distance` of `transport`."""
     _check(mu, nu, p, 1)
-    if mu.dim == 1 and not _both_gaussian(mu, nu, p):
+    if mu.dim == 1 and not is_gaussian_pair(mu, nu, p):
         return _on_the_line(mu, nu, float(p))
     return transport(mu, nu, p).distance
 
 
-def transport(mu: Measure, nu: Measure, p: float = 2, *, atoms: int = 2048) -> Plan:
+def transport(mu: Measure, nu: Measure, p: float = 2, *, atoms: int = _ATOMS) -> Plan:
     """Return the distance W_p(mu, nu), how sure it is, and the coupling that attains it.
 
     Parameters
@@ -91,29 +92,28 @@ def transport(mu: Measure, nu: Measure, p: float = 2, *, atoms: int = 2048) -> P
     Raises
     ------
     ValueError
-        If an argument is not as above.
-    MemoryError
-        If the linear program would not fit into the memory that is free.
+        If an argument is not as above, or there are too many atoms.
     RuntimeError
         If the linear program's solver fails.
 
     Notes
     -----
-    The linear program needs about 40 n m bytes and a time that grows like n^2.3. It tells costs apart down
-    to about 1e-15 of the diameter to the power p, and `gap` says so. A smaller distance is still right, though
-    not certified, where neighbouring atoms stand well apart.
+    The linear program keeps some tens of numbers an atom, in a time that grows like n m (`meanfield.program`). Atoms
+    of more than 2e10 pairs are refused; `wasserstein_bounds` has no such limit. The program tells costs apart down to
+    about 1e-15 of the diameter to the power p, and `gap` says so. A smaller distance is still right, though not
+    certified, where neighbouring atoms stand well apart.
     """
     _check(mu, nu, p, atoms)
     p = float(p)
-    if _both_gaussian(mu, nu, p):
+    if is_gaussian_pair(mu, nu, p):
         return Plan(_bures(mu, nu), 0.0, None, 0.0, p)
     if mu.dim == 1:
         coupling = monotone(mu, nu) if isinstance(mu, Empirical) and isinstance(nu, Empirical) else None
         return Plan(_on_the_line(mu, nu, p), 0.0, coupling, 0.0, p)
     (sources, error), (targets, other) = quantise(mu, atoms), quantise(nu, atoms)
-    length, gap, coupling = _program(sources, targets, p)
     bound = error + other
-    return Plan(length, gap, coupling, math.inf if p > 2 and bound > 0 else bound, p)
+    plan, _ = _program(sources, targets, p)
+    return replace(plan, quantisation=math.inf if p > 2 and bound > 0 else bound)
 
 
 def wasserstein_curve(curve: Curve | Trajectory, other: Curve | Trajectory, times: Sequence[float] | Array) -> Array:
@@ -136,7 +136,16 @@ def wasserstein_curve(curve: Curve | Trajectory, other: Curve | Trajectory, time
     assert asked is not None
     pairs = [(_index("curve", curve, t, problems), _index("other", other, t, problems)) for t in asked]
     problems.raise_if_any()
-    return np.array([wasserstein(curve[i], other[j]) for i, j in pairs])
+    distances, prices = np.empty(len(pairs)), None
+    for k, (i, j) in enumerate(pairs):
+        mu, nu = curve[i], other[j]
+        if mu.dim == 1 or nu.dim == 1 or is_gaussian_pair(mu, nu, 2):
+            distances[k] = wasserstein(mu, nu)
+        else:
+            _check(mu, nu, 2, _ATOMS)
+            plan, prices = _program(quantise(mu, _ATOMS)[0], quantise(nu, _ATOMS)[0], 2.0, prices)
+            distances[k] = plan.distance
+    return distances
 
 
 def _index(name: str, curve: Curve | Trajectory, t: float, problems: checks.Problems) -> int:
@@ -150,6 +159,22 @@ def _index(name: str, curve: Curve | Trajectory, t: float, problems: checks.Prob
 
 def _check(mu: Any, nu: Any, p: Any, atoms: Any) -> None:
     problems = checks.Problems()
+    _check_pair(mu, nu, problems)
+    power = checks.real_array("p", p, problems)
+    if power is not None and (power.ndim != 0 or power < 1):
+        problems.add(f"`p` must be a number of at least 1; got {p!r}.")
+    checks.count("atoms", atoms, problems)
+    problems.raise_if_any()
+
+
+def check_pair(mu: Any, nu: Any) -> None:
+    """Raise a ValueError unless both are measures of one dimension with finite points."""
+    problems = checks.Problems()
+    _check_pair(mu, nu, problems)
+    problems.raise_if_any()
+
+
+def _check_pair(mu: Any, nu: Any, problems: checks.Problems) -> None:
     dims = [getattr(measure, "dim", None) for measure in (mu, nu)]
     for name, measure, dim in zip(("mu", "nu"), (mu, nu), dims, strict=True):
         if dim is None:
@@ -162,11 +187,6 @@ def _check(mu: Any, nu: Any, p: Any, atoms: Any) -> None:
             problems.add(f"`{name}` must have finite points; got {atoms_of.points[*first]} at index {tuple(first)}.")
     if None not in dims and dims[0] != dims[1]:
         problems.add(f"`mu` and `nu` must have one dimension; got {dims[0]} and {dims[1]}.")
-    power = checks.real_array("p", p, problems)
-    if power is not None and (power.ndim != 0 or power < 1):
-        problems.add(f"`p` must be a number of at least 1; got {p!r}.")
-    checks.count("atoms", atoms, problems)
-    problems.raise_if_any()
 
 
 def _on_the_line(mu: Measure, nu: Measure, p: float) -> float:
@@ -181,7 +201,8 @@ def _on_the_line(mu: Measure, nu: Measure, p: float) -> float:
     return distance(quantile(mu), quantile(nu), p)
 
 
-def _both_gaussian(mu: Measure, nu: Measure, p: float) -> bool:
+def is_gaussian_pair(mu: Measure, nu: Measure, p: float) -> bool:
+    """Whether the distance has a closed form in means and covariances."""
     return p == 2 and isinstance(mu, Gaussian) and isinstance(nu, Gaussian)
 
 
@@ -190,56 +211,33 @@ def _bures(mu: Any, nu: Any) -> float:
     return math.hypot(np.linalg.norm(mu.mean - nu.mean), np.linalg.norm(mu.root - nu.root @ (left @ right)))
 
 
-def _program(mu: Empirical, nu: Empirical, p: float) -> tuple[float, float, sparse.coo_array]:
-    """W_p between atoms, the gap on it, and the coupling.
+@dataclass(frozen=True, eq=False)
+class _Prices:
+    """Prices of the atoms y in units of length to the power p, to begin the next program with."""
 
-    The program sees coordinates moved and scaled to order one (for p = 2 each cloud about its own mean, which
-    changes every coupling's cost alike); the distance is summed from the coupling and the points that came.
-    """
+    v: Array
+
+    def at(self, scale: float, p: float, count: int) -> Array | None:
+        return self.v / scale**p if len(self.v) == count else None
+
+
+def _program(mu: Empirical, nu: Empirical, p: float, start: _Prices | None = None) -> tuple[Plan, _Prices]:
+    """Return the plan between atoms, its distance summed from the coupling and the points that came."""
     rows, columns = np.flatnonzero(mu.weights), np.flatnonzero(nu.weights)
+    if len(rows) * len(columns) > _MOST_PAIRS:
+        raise ValueError(
+            f"`mu` and `nu` must have at most {_MOST_PAIRS:.0e} pairs of atoms; got {len(rows)} by {len(columns)}."
+            " For bounds at any number of atoms use meanfield.wasserstein_bounds."
+        )
     a, b = mu.weights[rows] / mu.weights.sum(), nu.weights[columns] / nu.weights.sum()
-    x, y = mu.points[rows], nu.points[columns]
-    require(8 * _COPIES * len(a) * len(b), f"the transport program of {len(a)} by {len(b)} atoms")
-    cost, scale = scaled_costs(x, y, a, b, p)
-    i, j, mass, u, v = _solve(a, b, cost)
-    slack = max(0.0, float(mass @ cost[i, j] - a @ u - b @ v))
-    slack += 8 * _EPS * float(np.abs(u).max() + np.abs(v).max() + cost.max())
-    steps, longest = lengths(x[i] - y[j])
-    coupling = sparse.coo_array((mass, (rows[i], columns[j])), shape=(len(mu.points), len(nu.points)))
-    power = float(mass @ steps**p)
-    length = longest * power ** (1 / p)
-    return length, gap_on_root(length, slack, scale, p), coupling
-
-
-def _solve(a: Array, b: Array, cost: Array) -> tuple[Any, Any, Array, Array, Array]:
-    """Solve the linear program: rows, columns and masses of the plan, and potentials u_i + v_j <= cost_ij."""
-    import ot
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exit status below says the same
-        plan, log = ot.emd(a, b, cost, numItermax=1_000_000 + 1000 * (len(a) + len(b)), log=True)
-    if log["result_code"] != 1:
-        raise RuntimeError(f"the transport of {len(a)} to {len(b)} atoms was not solved: {log['warning']}")
-    v = _transform(cost, log["u"])
-    u = _transform(cost.T, v)
-    _give_back(plan, a, cost, v)
-    _give_back(plan.T, b, cost.T, u)
-    miss = max(np.abs(plan.sum(axis=1) - a).max(), np.abs(plan.sum(axis=0) - b).max())
-    if not miss <= _MARGINAL:
-        raise RuntimeError(f"the transport program's plan misses the weights by {miss:.3g}.")
-    i, j = np.nonzero(plan)
-    return i, j, plan[i, j], u, v
-
-
-def _give_back(plan: Array, weights: Array, cost: Array, potential: Array) -> None:
-    """Send masses too small for the solver, which leaves them out, where they cost least."""
-    missing = weights - plan.sum(axis=1)
-    lost = np.flatnonzero((missing > _LOST * weights) & (weights < _SPECK))
-    if len(lost):
-        plan[lost, (cost[lost] - potential).argmin(axis=1)] += missing[lost]
-
-
-def _transform(cost: Array, u: Array) -> Array:
-    """Return the largest v with u_i + v_j <= cost_ij, a few columns at a time."""
-    step = max(1, 1_000_000 // len(u))
-    return np.concatenate([(cost[:, k : k + step] - u[:, None]).min(axis=0) for k in range(0, cost.shape[1], step)])
+    x, y, scale = scaled(mu.points[rows], nu.points[columns], a, b, p)
+    found = solve(Program(x, y, a, b, p), None if start is None else start.at(scale, p, len(b)))
+    i, j = rows[found.rows], columns[found.columns]
+    coupling = sparse.coo_array((found.masses, (i, j)), shape=(len(mu.points), len(nu.points)))
+    steps, longest = lengths(mu.points[i] - nu.points[j])
+    length = longest * float(found.masses @ steps**p) ** (1 / p)
+    # coordinates in units are rounded, so the program that was solved is one of atoms moved by that much
+    rounding = 2 * math.sqrt(mu.dim) * _EPS * scale
+    forced = min(len(a), len(b)) == 1
+    gap = 0.0 if forced else min(length, gap_on_root(length, found.slack, scale, p) + rounding)
+    return Plan(length, gap, coupling, 0.0, p, found.marginal_error), _Prices(found.v * scale**p)
