@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from meanfield.cut_gaussian import DEVIATIONS
 from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.grid import Grid, cells_per_axis
@@ -19,8 +20,6 @@ from meanfield.uniform import Uniform
 from particles import checks, memory
 from particles.checks import Array
 from particles.measure import Empirical, Measure
-
-_DEVIATIONS = 8.0  # a Gaussian is cut there: it leaves out 1e-15
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +82,7 @@ def _check_data(mu0: Measure, width: float | None, problems: checks.Problems) ->
         problems.add(f"`width` is for atoms; got a {type(mu0).__name__} as `mu0`. Leave it out.")
     if isinstance(mu0, Gaussian):
         try:
-            mu0.truncated(_DEVIATIONS)
+            mu0.truncated(DEVIATIONS)
         except ValueError as complaint:
             problems.add(str(complaint))
     elif not isinstance(mu0, Uniform | Smooth | Density):
@@ -103,9 +102,9 @@ def initial(mu0: Any, cells: Any, width: float | None) -> Initial:
     stats: dict[str, float] = {}
     note = ""
     if isinstance(mu0, Gaussian):
-        lost = mu0.mass_beyond(_DEVIATIONS)
-        stats, note = {"discarded_mass": lost}, f"the Gaussian cut at {_DEVIATIONS:g} deviations leaves out {lost:.2g}"
-        mu0 = mu0.truncated(_DEVIATIONS)
+        lost = mu0.mass_beyond(DEVIATIONS)
+        stats, note = {"discarded_mass": lost}, f"the Gaussian cut at {DEVIATIONS:g} deviations leaves out {lost:.2g}"
+        mu0 = mu0.truncated(DEVIATIONS)
     grid = Grid(mu0.lower, mu0.upper, cells)
     masses = cell_masses(mu0, grid)
     if (masses > 0).all():

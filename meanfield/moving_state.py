@@ -21,7 +21,7 @@ from particles.checks import Array
 from particles.dynamics import Dynamics
 from particles.measure import Measure
 
-_ROUNDING = 1e-14  # of the position, for a cell
+_NARROWEST = 64 * float(np.finfo(float).eps)  # width of a cell, of its coordinates: below it walls are lost in rounding
 _MARGIN = 1  # cells beyond the support that may hold mass between steps
 
 
@@ -86,7 +86,8 @@ class State:
         return self.footprint.seen(self.edged, _across_a_cell(law, t, self.grid))
 
     def shifted(self, by: Array) -> State:
-        """Return the state moved as a whole."""
+        """Return the state moved as a whole, if its cells can be told apart there."""
+        require_cells(self.lower + by, self.upper + by, self.masses.shape)
         markers = self.support.moved_to(self.support.markers + by)
         state = State(self.lower + by, self.upper + by, self.masses, markers)
         known = self.__dict__.get("footprint")
@@ -104,8 +105,7 @@ class State:
         kept = max(0.0, 1.0 - dt * field.speed)
         lower = lower - kept * np.maximum(self.support.box[0] - self.lower, 0.0)
         upper = upper + kept * np.maximum(self.upper - self.support.box[1], 0.0)
-        if not (upper - lower > _ROUNDING * np.array(grid.shape) * np.maximum(np.abs(lower), np.abs(upper))).all():
-            raise ArithmeticError("the support has shrunk to a point along an axis: its cells are lost in rounding")
+        require_cells(lower, upper, grid.shape)
         change, lost = np.zeros_like(self.masses), np.zeros_like(self.masses)
         for k, velocity in enumerate(field.walls):
             ends = (lower[k] - self.lower[k]) / dt, (upper[k] - self.upper[k]) / dt
@@ -124,6 +124,21 @@ class State:
             0.5 * (self.upper + other.upper),
             0.5 * (self.masses + other.masses),
             self.support.moved_to(0.5 * (self.support.markers + other.support.markers)),
+        )
+
+
+def require_cells(lower: Array, upper: Array, shape: tuple[int, ...]) -> None:
+    """Raise an ArithmeticError if the cells of a box cannot be told apart, for the digits that coordinates have."""
+    widths = (upper - lower) / shape
+    if not np.isfinite(widths).all():
+        k = int(np.argmin(np.isfinite(widths)))
+        raise OverflowError(f"the support leaves the range of double precision along axis {k}")
+    narrow = ~(widths > _NARROWEST * np.maximum(np.abs(lower), np.abs(upper)))
+    if narrow.any():
+        k = int(np.argmax(narrow))
+        raise ArithmeticError(
+            f"the support has shrunk to a point along axis {k}: "
+            f"cells of width {widths[k]:.2g} at {upper[k]:.6g} are lost in rounding"
         )
 
 
@@ -174,7 +189,8 @@ def velocities(law: Dynamics, t: float, state: State, drift: Array) -> Velocitie
     walls = tuple(X - v for X, v in zip(wall_velocities(law, t, grid, mu), drift, strict=True))
     markers = law.velocity(t, state.support.markers, mu) - drift
     if not np.isfinite(markers).all():
-        raise ArithmeticError("the velocity is not finite at every marker of the support")
+        at = state.support.markers[int(np.argmin(np.isfinite(markers).all(axis=1)))]
+        raise FloatingPointError(f"the velocity is not finite at every marker of the support, first at x = {at}")
     speed = max(float(np.abs(X).max()) / h for X, h in zip(walls, grid.widths, strict=True))
     masses = state.edged
     mean = [0.5 * float((np.moveaxis(masses, k, -1) * (X[..., 1:] + X[..., :-1])).sum()) for k, X in enumerate(walls)]

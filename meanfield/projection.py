@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce, singledispatch
+from itertools import product
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from particles.checks import Array
 from particles.measure import Empirical
 
 _NODES = 6  # Gauss nodes along each axis of a cell: exact for polynomials of degree 11
+_AT_ONCE = 1 << 17  # nodes: about 16 MB of points, values and what a pdf makes of them
 
 
 @singledispatch
@@ -71,12 +74,29 @@ def spread_masses(atoms: Empirical, width: float, grid: Grid) -> Array:
 
 
 def integrated(pdf: Pdf, lower: Array, upper: Array, grid: Grid, nodes: int) -> Array:
-    """Return the integrals of pdf over the cells by `nodes` Gauss nodes along each axis; 0 outside [lower, upper]."""
-    rule = TensorRule(tuple(AxisRule(grid.edges(k), nodes) for k in range(grid.dim)))
-    fine = (rule.weights * on_box(pdf, lower, upper, rule.points)).reshape(
-        [part for cells in grid.shape for part in (cells, nodes)]
+    """Return the integrals of pdf over the cells by `nodes` Gauss nodes along each axis; 0 outside [lower, upper].
+
+    Block by block, so that memory does not grow with the number of nodes.
+    """
+    masses = np.empty(grid.shape)
+    for block in _blocks(grid.shape, max(1, _AT_ONCE // nodes**grid.dim)):
+        edges = [grid.edges(k)[part.start : part.stop + 1] for k, part in enumerate(block)]
+        rule = TensorRule(tuple(AxisRule(walls, nodes) for walls in edges))
+        fine = rule.weights * on_box(pdf, lower, upper, rule.points)
+        by_cell = fine.reshape([size for walls in edges for size in (len(walls) - 1, nodes)])
+        masses[block] = by_cell.sum(axis=tuple(range(1, 2 * grid.dim, 2)))
+    return masses
+
+
+def _blocks(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice, ...]]:
+    """Yield slices that cut an array into blocks of at most so many entries, if one is not too many."""
+    lengths = []
+    for n in reversed(shape):
+        lengths.append(min(n, most))
+        most = max(1, most // n)
+    yield from product(
+        *([slice(i, min(i + size, n)) for i in range(0, n, size)] for n, size in zip(shape, lengths[::-1], strict=True))
     )
-    return fine.sum(axis=tuple(range(1, 2 * grid.dim, 2)))
 
 
 def _sides(mu: Uniform) -> list[tuple[float, float]]:

@@ -31,9 +31,10 @@ from meanfield import initial
 from meanfield.checkpoint import Checkpoint
 from meanfield.comoving import drift, drifted
 from meanfield.curve import Curve
+from meanfield.cut_gaussian import before_blow_up
 from meanfield.density import Density
 from meanfield.grid import tensor_points
-from meanfield.moving_state import State, packed, unpacked
+from meanfield.moving_state import State, packed, require_cells, unpacked
 from meanfield.remap import LEAST_NODES, Sampled
 from particles import checks
 from particles.checkpoint import Saved
@@ -46,7 +47,6 @@ from particles.measure import Measure
 
 _NESTED = (0.25, 0.5, 1.0)  # of a step: each takes the field where the one before has ended
 _WHOLE = 1e-9  # of a step: an interval this little longer than whole steps is these
-_NARROWEST = 64 * float(np.finfo(float).eps)  # width of a cell, of its coordinates: below it walls are lost in rounding
 _BYTES = {1: 300, 2: 400, 3: 700}  # for each cell at the peak of a step, measured
 
 
@@ -57,7 +57,9 @@ class SemiLagrangian:
     Each result is a `Density`. The step limits accuracy, not stability: on smooth data the error is C_1 dt^2 + C_2 h^2,
     h being the cells' width, and long steps spread edges less than many short ones. Data are taken as `FiniteVolume`
     takes them, and the support is followed as there: where exponents across one cell are large, results depend on the
-    cells to first order; compare with `ParticleMethod`.
+    cells to first order; compare with `ParticleMethod`. `stats` holds the steps, `courant`, how many cells the fastest
+    point has crossed in one of them, the least cell mass, the error of the total mass, and for a Gaussian what
+    `FiniteVolume` tells of one.
 
     Parameters
     ----------
@@ -98,6 +100,9 @@ class SemiLagrangian:
         MemoryError
             If the run would need more memory than is free.
         """
+        return before_blow_up(dynamics, mu0, times, lambda till: self._curve(dynamics, mu0, till, progress, checkpoint))
+
+    def _curve(self, dynamics: Dynamics, mu0: Any, times: Array, progress: bool, checkpoint: Checkpoint) -> Curve:
         initial.require_memory(self.cells, mu0.dim, _BYTES[mu0.dim] + 8 * len(times), "SemiLagrangian")
         start = initial.initial(mu0, self.cells, self.width)
         saved = checkpoint.load()
@@ -137,15 +142,15 @@ def stepped(law: Dynamics, t: float, dt: float, state: State) -> tuple[State, fl
         If the field is not finite, is too steep for the step, or the support shrinks to a point.
     """
     centre = state.mean
-    here = ahead = _shifted(state, -centre)
+    here = ahead = state.shifted(-centre)
     start = 0.0
     for share in _NESTED:
         lone = drifted(law, centre, start * dt)
-        flow = sampled(law, t + start * dt, _shifted(ahead, lone), _way(here, ahead), lone)
+        flow = sampled(law, t + start * dt, ahead.shifted(lone), _way(here, ahead), lone)
         pull = flow.mean(ahead.edged, [ahead.grid.edges(k) for k in range(ahead.grid.dim)])
         ahead, start = carried(here, flow, share * dt).centred(share * dt * pull), share
     crossed = dt * flow.fastest() / ahead.grid.widths
-    ahead = _shifted(ahead, drifted(law, centre, dt))
+    ahead = ahead.shifted(drifted(law, centre, dt))
     # anew: what a state has found out about itself must not depend on whether it comes from a file
     return State(ahead.lower, ahead.upper, ahead.masses, ahead.support), float(crossed.max())
 
@@ -163,7 +168,7 @@ def swept(state: State, flow: Sampled, k: int, duration: float) -> State:
     grid, support = state.grid, state.support.moved_to(flow.carried(state.support.markers, k, duration))
     lower, upper = state.lower.copy(), state.upper.copy()
     lower[k], upper[k] = (end[k] for end in support.box)
-    _check_box(lower, upper, grid.shape)
+    require_cells(lower, upper, grid.shape)
     masses = flow.remapped(state.masses, [grid.edges(j) for j in range(grid.dim)], k, (lower[k], upper[k]), duration)
     return State(lower, upper, masses, support)
 
@@ -194,23 +199,6 @@ def _way(here: State, half: State) -> tuple[Array, Array]:
     lower = np.minimum(here.lower, np.minimum(half.lower, 2 * half.lower - here.lower))
     upper = np.maximum(here.upper, np.maximum(half.upper, 2 * half.upper - here.upper))
     return lower, upper
-
-
-def _shifted(state: State, by: Array) -> State:
-    """Return the state moved as a whole, if its cells can be told apart there."""
-    _check_box(state.lower + by, state.upper + by, state.masses.shape)
-    return state.shifted(by)
-
-
-def _check_box(lower: Array, upper: Array, shape: tuple[int, ...]) -> None:
-    widths = (upper - lower) / shape
-    narrow = ~(widths > _NARROWEST * np.maximum(np.abs(lower), np.abs(upper)))
-    if narrow.any():
-        k = int(np.argmax(narrow))
-        raise ArithmeticError(
-            f"the support has shrunk to a point along axis {k}: "
-            f"cells of width {widths[k]:.2g} at {upper[k]:.6g} are lost in rounding"
-        )
 
 
 @dataclass

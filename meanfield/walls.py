@@ -30,6 +30,6 @@ def wall_velocities(law: Dynamics, t: float, grid: Grid, mu: Measure) -> tuple[A
         velocity = law.velocity(t, points, mu)[:, k]
         if not np.isfinite(velocity).all():
             at = points[int(np.argmin(np.isfinite(velocity)))]
-            raise ArithmeticError(f"the velocity is not finite on every cell wall, first at x = {at}")
+            raise FloatingPointError(f"the velocity is not finite on every cell wall, first at x = {at}")
         found.append(np.moveaxis(velocity.reshape(shape), k, -1))
     return tuple(found)

@@ -54,6 +54,13 @@ def stopped(curve, times, kept: int) -> str:
     return curve.message
 
 
+def curve_end(message: str) -> float:
+    """Return the depth that a message names."""
+    found = re.match(r"stopped after t = ([^:]+):", message)
+    assert found
+    return float(found[1])
+
+
 # -------------------------------------------------------------------- blow-up, growth and stiffness are told apart
 
 
@@ -78,6 +85,80 @@ def test_blow_up_of_a_gaussian_is_known_ahead() -> None:
     curve = solve(Raw(cases.line(1.0, 1.0)), Gaussian([0.0], [[0.5]]), times, method=Riccati())
     assert "blow-up: the covariance becomes infinite at t = 1;" in stopped(curve, times, 3)
     assert curve.stats["blow_up"] == pytest.approx(1.0, rel=1e-9)
+
+
+GRIDS = {
+    "finite volumes": lambda: FiniteVolume(60),
+    "finite volumes of order 1": lambda: FiniteVolume(60, order=1),
+    "semi-Lagrangian": lambda: SemiLagrangian(60, 0.05),
+}
+
+
+@pytest.mark.parametrize("form", [Raw, Rescaled])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_gaussian_on_a_grid_ends_before_its_blow_up(grid: str, form) -> None:
+    # s^2(t) = 0.5/(1 - t); the cut law itself would go on for ever
+    times, mu0 = [0.0, 0.3, 0.9, 1.5, 3.0], Gaussian([0.0], [[0.5]])
+    curve = solve(form(cases.line(1.0, 1.0)), mu0, times, method=GRIDS[grid]())
+    message = stopped(curve, times, 3)
+    assert "blow-up: the covariance becomes infinite at t = 1; it grew from 0.5" in message
+    assert curve.stats["blow_up"] == pytest.approx(1.0, rel=1e-9)
+    # rho = s^2 is 1 at t = 0.5, and looked at every 0.9/64; what the cut costs by t = 0.9 is told
+    found = re.search(
+        r"from t = (\S+) on points look further out .* up to (\S+) of its size off the exact one", message
+    )
+    assert found, message
+    assert 0.5 <= float(found[1]) < 0.5 + 0.9 / 64
+    exact = 5.0 * (1.0 if form is Raw else np.exp(-1.8))
+    error = abs(curve[-1].cov[0, 0] / exact - 1)
+    assert error > 0.1
+    assert float(found[2]) == pytest.approx(error, rel=0.05)  # two digits are printed
+    assert curve.stats["cov_error"] == pytest.approx(error, rel=1e-8)  # the exact one is known to 1e-10
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_gaussian_on_a_grid_that_is_not_felt_at_its_cut_says_nothing_more(grid: str) -> None:
+    curve = solve(Raw(cases.line(1.0, 1.0)), Gaussian([0.0], [[0.25]]), [0.0, 0.9], method=GRIDS[grid]())
+    assert curve.status == "finished"
+    assert "look further out" not in curve.message
+    # a cell is 16/60 deviations wide: it, or its square where the scheme is of order 2
+    assert 0 < curve.stats["cov_error"] < (16 / 60 if "order 1" in grid else (16 / 60) ** 2)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_blow_up_of_a_support(order: int) -> None:
+    # x' = x^2: the right end is at infinity at t = 1
+    times = [0.0, 0.5, 0.9, 3.0]
+    curve = solve(Law(lambda t, x: x**2), INTERVAL, times, method=FiniteVolume(8, order=order))
+    message = stopped(curve, times, 3)
+    found = re.search(
+        r"blow-up: \|x\| grew from 1 to (\S+), ever faster, and becomes infinite at about t = (\d[\d.]*)", message
+    )
+    assert found, message
+    assert float(found[1]) > 1e3
+    assert float(found[2]) == pytest.approx(1.0, abs=0.2)  # steps of an eighth of a folding, of order 1 or 2
+    assert "stiff" not in message
+
+
+def test_steady_growth_of_a_support_is_no_blow_up() -> None:
+    # x' = x, so that the box grows as its place does, from 1e140 to where doubles end, 1.8e308
+    for method in (FiniteVolume(2), SemiLagrangian(2, 1.0)):
+        times = [0.0, 10.0, 1000.0]
+        curve = solve(Law(lambda t, x: x), Uniform([5e139], [1e140]), times, method=method)
+        message = stopped(curve, times, 2)
+        assert "overflow: |x| grew from 1e+140 to" in message
+        assert "blow-up" not in message
+        assert curve.stats["reached"] == pytest.approx(
+            np.log(1.8e168), rel=0.02
+        )  # Heun's e^t with dt = 0.5, and a step
+
+
+def test_a_support_crossed_too_fast_for_the_depth_is_stiff() -> None:
+    times = [0.0, 1e-14, 1.0]
+    message = stopped(solve(Law(lambda t, x: 1e15 + 0 * x), INTERVAL, times, method=FiniteVolume(8)), times, 2)
+    found = r"stiff: the step that the cells allow fell below rounding, \S+ while \|x\| stays below"
+    assert re.search(found, message), message
+    assert "blow-up" not in message
 
 
 @pytest.mark.parametrize("method", PARTICLES)
@@ -201,12 +282,20 @@ def test_a_frame_out_of_range_is_named_with_its_depth(name: str) -> None:
     assert 709.78 < float(found[1]) < 711.0
 
 
-def test_cells_below_rounding_are_told() -> None:
-    method, mu0 = METHODS["semi-Lagrangian"]
+@pytest.mark.parametrize("name", ["finite volumes", "semi-Lagrangian"])
+def test_cells_below_rounding_are_told(name: str) -> None:
+    method, mu0 = {"finite volumes": FiniteVolume(8), "semi-Lagrangian": SemiLagrangian(8, 0.25)}[name], INTERVAL
     times = [0.0, 1.0, 60.0]  # B = 0: the interval shrinks like e^{-t} round its centre, 0.75
     message = stopped(solve(Rescaled(EMPTY), mu0, times, method=method), times, 2)
-    assert "the support has shrunk to a point along axis 0" in message
-    assert "lost in rounding" in message
+    found = re.search(
+        r"the support has shrunk to a point along axis 0: cells of width (\S+) at (\S+) are lost", message
+    )
+    assert found, message
+    # one rule for both: cells of 64 roundings of their place; a step changes the width by a part of itself
+    assert 10 * np.finfo(float).eps < float(found[1]) / 0.75 <= 1.05 * 64 * np.finfo(float).eps  # two digits are told
+    assert float(found[2]) == pytest.approx(0.75)
+    # the width of a cell, e^{-t}/16, is 64 eps 0.75 there; Heun's and the remap's e^{-t} is right to some per cent
+    assert curve_end(message) == pytest.approx(-np.log(16 * 64 * np.finfo(float).eps * 0.75), rel=0.05)
 
 
 @pytest.mark.parametrize("method", [FiniteVolume(8), SemiLagrangian(8, 0.1)], ids=lambda m: type(m).__name__)

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -72,3 +74,26 @@ def test_spread_atoms_are_uniform_laws(shape, rng: np.random.Generator) -> None:
 def test_spread_atoms_on_a_smaller_box_lose_what_is_outside() -> None:
     masses = spread_masses(Empirical([[0.0], [1.0]], [0.5, 0.5]), 1.0, Grid([0.0], [1.0], 4))
     assert_allclose(masses, 0.125, atol=ROUNDING)  # half of each box, a half of the mass on each half
+
+
+@pytest.mark.parametrize("shape", [(50_000,), (130, 90), (40, 7, 9), (3, 2, 40)])
+def test_smooth_laws_are_put_on_many_cells_block_by_block(shape, rng: np.random.Generator) -> None:
+    # a product of lines, so that each cell's mass is known; 6^d nodes to a cell make two to five blocks and a rest
+    d, tilt = len(shape), rng.uniform(0.2, 0.5, len(shape))
+    mu = Smooth(lambda x: np.prod(0.5 * (1 + tilt * x), axis=1), -np.ones(d), np.ones(d))
+    walls = [np.linspace(-1, 1, n + 1) for n in shape]
+    lines = [np.diff(0.5 * (w + 0.5 * t * w**2)) for w, t in zip(walls, tilt, strict=True)]
+    expected = lines[0] if d == 1 else np.multiply.outer(lines[0], lines[1])
+    expected = np.multiply.outer(expected, lines[2]) if d == 3 else expected
+    found = cell_masses(mu, Grid(-np.ones(d), np.ones(d), shape))
+    assert_allclose(found, expected, rtol=1e-10)  # a difference of walls 4e-5 apart, to rounding
+
+
+def test_the_nodes_of_many_cells_take_little_memory() -> None:
+    mu, grid = Smooth(lambda x: np.prod(0.75 * (1 - x**2), axis=1), [-1] * 3, [1] * 3), Grid([-1] * 3, [1] * 3, 32)
+    tracemalloc.start()
+    cell_masses(mu, grid)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # 6^3 nodes of five numbers for each cell would be 280 MB; a block has 2^17 of them, and temporaries
+    assert peak < 2**17 * 8 * 20 + 10 * 8 * 32**3
