@@ -15,6 +15,7 @@ from meanfield.uniform import _LANGEVIN_OVER_S, Uniform, langevin, log_sinhc
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical
+from particles.quantiles import OnTheLine
 from particles.softmax.lattice import Lattice, lattice
 from particles.softmax.linear import turned
 from particles.softmax.products import add_odd_series
@@ -39,7 +40,7 @@ def _cell_along(half: float, a_bytes: bytes) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True, eq=False)
-class Density:
+class Density(OnTheLine):
     """Cell masses on a grid, spread evenly within each cell.
 
     It is the law of the cells' centres plus an independent uniform variable on a cell, so Lambda is the sum of

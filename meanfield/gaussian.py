@@ -15,13 +15,14 @@ from meanfield.smooth import Smooth
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical
+from particles.quantiles import OnTheLine
 
 _SINGULAR = 1e-14  # least over largest variance
 _ASYMMETRY = 1e-12  # of the largest entry; above it a covariance is refused, below it is rounding
 
 
 @dataclass(frozen=True, eq=False)
-class Gaussian:
+class Gaussian(OnTheLine):
     """The normal law N(m, S); S may be singular.
 
     Parameters

@@ -9,18 +9,10 @@ from numpy.polynomial import legendre
 
 from meanfield.quadrature import gauss_legendre
 from particles.checks import Array
+from particles.quantiles import SLIVER, cumulative
 
-SLIVER = 4 * float(np.finfo(float).eps)  # Levels closer than this, relatively, differ by rounding only.
 _RESOLVED = 1e-15  # share of the mass by which a panel may be wrong
 _DEEPEST = 60  # halvings after which a panel is narrower than rounding
-
-
-def cumulative(masses: Array) -> Array:
-    """Return the levels 0 .. 1 between masses (k,), each to its own last digit; shape (k + 1,)."""
-    if (masses == masses[0]).all():
-        return np.arange(len(masses) + 1) / len(masses)
-    sums = np.cumsum(masses, dtype=np.longdouble)
-    return np.concatenate([[0.0], (sums / sums[-1]).astype(float)])
 
 
 def inverse_cdf(pdf: Callable[[Array], Array], lower: float, upper: float) -> Callable[[Array], Array]:

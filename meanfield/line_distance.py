@@ -15,12 +15,12 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy import sparse
 
-from meanfield.inverse_cdf import SLIVER, cumulative
 from meanfield.push_forward import PushForward
 from meanfield.quadrature import gauss_legendre
 from meanfield.quantiles import Half, Quantile
 from particles.checks import Array
 from particles.measure import Empirical
+from particles.quantiles import SLIVER, cumulative
 
 _EPS = float(np.finfo(float).eps)
 _TOLERANCE = 1e-11
@@ -30,6 +30,7 @@ _GRADING = 0.5 * 4.0 ** -np.arange(120.0, 0.0, -1.0)  # a tail is smooth in log 
 _PANELS_AT_ONCE = 1 << 15
 _NOISE = 16  # units of rounding in a value of a quantile function
 _ROUNDS = 100
+_LEAST = 4 * _EPS  # relative width of a panel that can be halved
 
 
 def distance(f: Quantile, g: Quantile, p: float) -> float:
@@ -150,6 +151,7 @@ def _adaptive(pair: _Levels | _Flows, left: Array, right: Array, p: float) -> tu
         values, errors, floors = _on_panels(pair, left, right, p, scale, noise)
         budget -= len(left)
         rough = errors > np.maximum(tolerance * (settled + values.sum()), floors)
+        rough &= right - left > _LEAST * np.maximum(np.abs(left), np.abs(right))  # a jump is between two neighbours
         if rough.sum() > most:
             rough &= errors >= np.partition(errors, -most)[-most]
         if budget < 0 or not rough.any():

@@ -1,7 +1,8 @@
 """Gauss-Legendre rules on panels: boxes that tile the support, smaller where a function is harder to follow.
 
 On a panel a function is known by its values at the tensor product of n Gauss nodes along each axis: that gives its
-integral, its interpolating polynomial and, by the last Legendre coefficients, whether the nodes resolve it.
+integral, its interpolating polynomial and, by the last Legendre coefficients, whether the nodes resolve it. On panels
+where they do not, and a caller says so, a function is read linearly between them instead: never out of their hull.
 """
 
 from __future__ import annotations
@@ -99,33 +100,42 @@ class Panels:
             found[:, k] = np.abs(last).max(axis=tuple(a for a in range(last.ndim) if a != 1))
         return found
 
-    def slopes(self, values: Array) -> Array:
-        """Return the derivatives along each axis, at the nodes, of polynomials with values (P size, c); (.., c, d)."""
-        tensor = self.by_panel(values)
+    def slopes(self, values: Array, rough: NDArray[np.bool_] | None = None) -> Array:
+        """Return the derivatives along each axis, at the nodes, of what `interpolate` reads; (.., c, d)."""
+        tensor, rough = self.by_panel(values), self._none if rough is None else rough
         along = []
         for k, n in enumerate(self.orders):
             slope = np.moveaxis(np.tensordot(differentiation(n), tensor, axes=(1, k + 1)), 0, k + 1)
+            slope[rough] = np.moveaxis(np.tensordot(differences(n), tensor[rough], axes=(1, k + 1)), 0, k + 1)
             halves = 0.5 * (self.upper[:, k] - self.lower[:, k])
             along.append(slope / halves.reshape(-1, *(1,) * (tensor.ndim - 1)))
         return np.stack(along, axis=-1).reshape(*values.shape, self.dim)
 
-    def interpolate(self, values: Array, y: Array) -> Array:
+    def interpolate(self, values: Array, y: Array, rough: NDArray[np.bool_] | None = None) -> Array:
         """Return the panels' polynomials with values (P size, c) at the points y (m, d); shape (m, c).
 
-        A point outside all panels is taken to the nearest place of a panel.
+        On `rough` panels (P,) values are linear between the nodes and constant beyond the outermost. A point outside
+        all panels is taken to the nearest place of a panel.
         """
         tensor, result = self.by_panel(values), np.empty((len(y), values.shape[1]))
+        rough = self._none if rough is None else rough
         if self.dim == 1:
             for start in range(0, len(y), _ROWS):
                 block = slice(start, start + _ROWS)
                 held = self.find(y[block])
-                basis = lagrange(self.orders[0], self._local(held, y[block])[:, 0])
+                local, linear = self._local(held, y[block])[:, 0], rough[held]
+                basis = lagrange(self.orders[0], local)
+                basis[linear] = hats(self.orders[0], local[linear])
                 result[block] = np.einsum("mj,mjc->mc", basis, tensor[held])
             return result
         for panel, rows in self._visits(y):
-            local = self._local(panel, y[rows])
-            result[rows] = _at(tensor[panel], [lagrange(n, local[:, k]) for k, n in enumerate(self.orders)])
+            local, basis_of = self._local(panel, y[rows]), hats if rough[panel] else lagrange
+            result[rows] = _at(tensor[panel], [basis_of(n, local[:, k]) for k, n in enumerate(self.orders)])
         return result
+
+    @property
+    def _none(self) -> NDArray[np.bool_]:
+        return np.zeros(len(self), dtype=bool)
 
     def _local(self, panel: int | Indices, y: Array) -> Array:
         """Return the coordinates of y (m, d) on panels scaled to [-1, 1]."""
@@ -211,6 +221,25 @@ def differentiation(n: int) -> Array:
     np.fill_diagonal(matrix, 0.0)
     np.fill_diagonal(matrix, -matrix.sum(axis=1))
     return matrix
+
+
+@lru_cache(maxsize=64)
+def differences(n: int) -> Array:
+    """The matrix (n, n) that takes values at n Gauss nodes on [-1, 1] to differences between both neighbours there."""
+    nodes, eye = gauss_legendre(n)[0], np.eye(n)
+    after, before = np.minimum(np.arange(n) + 1, n - 1), np.maximum(np.arange(n) - 1, 0)
+    return (eye[after] - eye[before]) / np.maximum(nodes[after] - nodes[before], np.finfo(float).tiny)[:, None]
+
+
+def hats(n: int, u: Array) -> Array:
+    """The matrix (m, n) that takes values at n Gauss nodes to their linear interpolation at u (m,), from [-1, 1]."""
+    nodes = gauss_legendre(n)[0]
+    if n == 1:
+        return np.ones((len(u), 1))
+    left = np.clip(np.searchsorted(nodes, u, "right") - 1, 0, n - 2)
+    share = np.clip((u - nodes[left]) / (nodes[left + 1] - nodes[left]), 0.0, 1.0)[:, None]
+    eye = np.eye(n)
+    return (1 - share) * eye[left] + share * eye[left + 1]
 
 
 def lagrange(n: int, u: Array) -> Array:

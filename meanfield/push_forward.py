@@ -25,11 +25,12 @@ from meanfield.uniform import Uniform
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical
+from particles.quantiles import OnTheLine
 
 Source = Uniform | Smooth | Density
 
 _RESOLVED = 1e-3  # of the image's size, for the last Legendre coefficients of Phi
-_UNSEEN = 1e-6  # mass on panels that need not be resolved
+_ROUGH_MASS = 0.05  # on rough panels, up to which their nodes say enough
 _CELL_NODES = 4  # along an axis, to integrate the density over a cell
 _NEWTON_STEPS = 12
 _NEWTON_TOLERANCE = 1e-12  # of the image's size
@@ -38,7 +39,7 @@ _HALVINGS = 60  # an interval is then below rounding
 
 
 @dataclass(frozen=True, eq=False)
-class PushForward:
+class PushForward(OnTheLine):
     """Phi_# source, with Phi known at the nodes of panels that tile the source's box.
 
     Integrals are sums over the nodes. Where `resolved`, everything else comes from the interpolated Phi; where not,
@@ -90,17 +91,17 @@ class PushForward:
         return self.nodes.tilted_cov(a)
 
     def flow(self, y: Any) -> Array:
-        """Phi(y) for points y (m, d) of the source's box; shape (m, d)."""
-        return self.panels.interpolate(self.nodes.points, checks.directions("y", y, self.dim))
+        """Phi(y) for points y (m, d) of the source's box, linear between the nodes on rough panels; shape (m, d)."""
+        return self.panels.interpolate(self.nodes.points, checks.directions("y", y, self.dim), self.rough)
 
     def jacobian(self, y: Any) -> Array:
         """DPhi(y) for points y (m, d) of the source's box; shape (m, d, d)."""
         y = checks.directions("y", y, self.dim)
-        return self.panels.interpolate(self._slopes, y).reshape(len(y), self.dim, self.dim)
+        return self.panels.interpolate(self._slopes, y, self.rough).reshape(len(y), self.dim, self.dim)
 
     @cached_property
     def _slopes(self) -> Array:
-        return self.panels.slopes(self.nodes.points).reshape(len(self.nodes.points), -1)
+        return self.panels.slopes(self.nodes.points, self.rough).reshape(len(self.nodes.points), -1)
 
     @cached_property
     def log_growth(self) -> Array:
@@ -197,7 +198,7 @@ class PushForward:
         if self.growth is None:
             thinner = 1 / np.abs(np.linalg.det(self.jacobian(y[inside])))
         else:
-            thinner = np.exp(-self.panels.interpolate(self.growth[:, None], y[inside])[:, 0])
+            thinner = np.exp(-self.panels.interpolate(self.growth[:, None], y[inside], self.rough)[:, 0])
         heights[inside] = self.source.pdf(y[inside]) * thinner
         return heights
 
@@ -208,15 +209,24 @@ class PushForward:
         return self.flow(self.source.sample(n, rng))
 
     @cached_property
-    def resolved(self) -> bool:
-        """Whether the nodes resolve Phi, so that its interpolation stands for it.
+    def rough(self) -> NDArray[np.bool_]:
+        """Panels of little mass on which the flow separates, so that a polynomial would overshoot; shape (P,)."""
+        return self.steep if self.resolved else np.zeros(len(self.panels), dtype=bool)
 
-        Where the flow separates (two neighbours follow different leaders) a polynomial overshoots; the measure is
-        then better read as its atoms, `nodes`. A panel across a separatrix that holds next to no mass is passed over.
-        """
+    @cached_property
+    def steep(self) -> NDArray[np.bool_]:
+        """Panels on which the nodes do not resolve Phi, shape (P,)."""
         size = float(np.ptp(self.nodes.points, axis=0).max())
-        rough = self.panels.tails(self.nodes.points).max(axis=1) > _RESOLVED * size
-        return float(self.nodes.weights.reshape(len(self.panels), -1)[rough].sum()) <= _UNSEEN
+        return np.asarray(self.panels.tails(self.nodes.points).max(axis=1) > _RESOLVED * size)
+
+    @cached_property
+    def resolved(self) -> bool:
+        """Whether the nodes resolve Phi but for a little mass, so that its interpolation stands for it.
+
+        Where the flow separates (two neighbours follow different leaders) a polynomial overshoots. A little such mass
+        is read linearly between its nodes; if there is more, the measure is better read as its atoms, `nodes`.
+        """
+        return float(self.nodes.weights.reshape(len(self.panels), -1)[self.steep].sum()) <= _ROUGH_MASS
 
     @cached_property
     def box(self) -> tuple[Array, Array]:

@@ -63,6 +63,8 @@ class Judge:
     ----------
     allowed : float
         Largest error of positions and tilted means, in the units of the points.
+    unit : float
+        That of tolerances.
     extent : float
         How far two particles may be apart.
     directions, logs, means : (K, d), (K,), (K, d) array
@@ -70,6 +72,7 @@ class Judge:
     """
 
     allowed: float
+    unit: float
     extent: float
     directions: Array
     logs: Array
@@ -82,7 +85,8 @@ class Judge:
         directions = np.ascontiguousarray(np.concatenate(looks))
         logs, means = nodes.cgf_and_mean(directions)
         extent = float(np.ptp(nodes.points, axis=0).max())
-        return cls(tol * scale(nodes.points), extent, directions, logs, means)
+        unit = scale(nodes.points)
+        return cls(tol * unit, unit, extent, directions, logs, means)
 
     def verdict(self, panels: Panels, positions: Array, weights: Array) -> Verdict:
         """Judge panels with nodes at `positions` (P size, d) whose masses are `weights` (P size,).

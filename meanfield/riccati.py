@@ -4,6 +4,9 @@ The field of N(m, S) is affine, v(t, x) = v(t, m) + J (x - m), so
 
     m' = v(t, m),   S' = J S + S J^T;      for the raw law J = sum_h V_h S B_h^T.
 
+With A' = J A, A = I at first, the flow is Phi_t(y) = m_t + A_t (y - m_0), and S_t = A_t S_0 A_t^T is a covariance
+whatever the rounding. The rescaled law is solved in a frame that stays, and its solution is the image in its own.
+
 With V B > 0 the variance blows up at a finite depth (d = 1: t* = 1/(2 V B s_0^2)). It is found ahead, in a variable s
 in which nothing becomes infinite in finite time: with dt/ds = (L^{-2} + |J|^2)^{-1/2}, L the depth asked for, log S
 grows at most linearly in s while t tends to t*, geometrically.
@@ -11,7 +14,8 @@ grows at most linearly in s while t tends to t*, geometrically.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,12 +25,15 @@ from meanfield.curve import Curve
 from meanfield.gaussian import Gaussian
 from particles.checks import Array
 from particles.dynamics import Dynamics, Raw, Rescaled
-from particles.march import FINISHED, STOPPED, march
+from particles.march import STOPPED, march
 from particles.steppers import Adaptive, Stepper
 
 _TIGHT = Adaptive(rtol=1e-12, atol=1e-14)
 _SCALED = Adaptive(rtol=1e-12, atol=1e-12)  # for numbers of order 1
 _AT_BLOW_UP = 1e-13  # of the depth: what is left of it, up to a factor near 1
+_SHORT = 0.1  # of the span: a blow-up before it is looked for again, on a span of its own size
+_KNOWN = 1e-11  # of the span: within it a blow-up is found
+_SAFE_EXPONENT = 250.0  # e^{2 * 250} times the largest entries of Q and K is far from overflow
 _MOST_FOLDINGS = 1e5  # in s: log S passes the range of double precision long before
 
 
@@ -51,43 +58,117 @@ class Riccati:
 
     def run(self, dynamics: Dynamics, mu0: Gaussian, times: Array, progress: bool, checkpoint: Checkpoint) -> Curve:
         """Return the Gaussian at each depth."""
-
-        def velocity(t: float, state: Array) -> Array:
-            m, S = state[0], state[1:]
-            slope = dynamics.velocity(t, m[None, :], Gaussian.trusted(m, S))
-            return np.vstack([slope, _covariance_slope(dynamics, t, S)[1]])
-
         found = checkpoint.load()
         blow_up = blow_up_depth(dynamics, mu0.cov, times) if found is None else found[1]["blow_up"]
-        before = times if blow_up is None else times[times < blow_up]
+        flow = Flow.of(dynamics, mu0, float(times[0]))
         run = march(
-            velocity,
-            np.vstack([mu0.mean, mu0.cov]),
-            before,
+            flow.velocity,
+            flow.start,
+            times_before(blow_up, times),
             self.stepper,
             row="moment",
             progress=progress,
             checkpoint=checkpoint.beside({}, {"blow_up": blow_up}, found),
         )
-        status, message, stats = run.status, run.message, run.stats
-        if blow_up is not None:
-            stats = {**stats, "blow_up": blow_up}
-            if status == FINISHED:
-                status, message = STOPPED, _told(blow_up, run.times, run.states)
-        measures = tuple(Gaussian(state[0], state[1:]) for state in run.states)
-        return Curve(run.times, measures, stats, status, message)
+        measures = tuple(flow.measure(float(t), state) for t, state in zip(run.times, run.states, strict=True))
+        return ended_by(blow_up, Curve(run.times, measures, run.stats, run.status, run.message))
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """The equations of m_t and A_t, for the rescaled law in the frame at the first depth, which stays as it is.
+
+    A state holds m in its first row and A below.
+
+    Attributes
+    ----------
+    law, held : Dynamics
+        The law asked for, and the same in the frame at the first depth.
+    mu0 : Gaussian
+        The data.
+    begin : float
+        The first depth.
+    """
+
+    law: Dynamics
+    held: Dynamics
+    mu0: Gaussian
+    begin: float
+
+    @classmethod
+    def of(cls, law: Dynamics, mu0: Gaussian, begin: float) -> Flow:
+        """Return the equations for data given at the depth `begin`."""
+        try:
+            return cls(law, in_held_frame(law, begin), mu0, begin)
+        except ArithmeticError:  # there is no such frame, nor a velocity: the run will say so
+            return cls(law, law, mu0, begin)
+
+    @property
+    def start(self) -> Array:
+        """The state to begin with, shape (1 + d, d)."""
+        return np.vstack([self.mu0.mean, np.eye(self.mu0.dim)])
+
+    @cached_property
+    def _safe(self) -> float:
+        """Depth up to which |e^{tU}| certainly is in range: there it need not be computed."""
+        if not isinstance(self.law, Rescaled):
+            return np.inf
+        return _SAFE_EXPONENT / max(float(np.linalg.norm(self.law.attention.U)), 1e-300)
+
+    def velocity(self, t: float, state: Array) -> Array:
+        """Return m' and A' = J A."""
+        if abs(t) > self._safe:
+            self.law.attention_at(t)  # complains where the law itself leaves the range of double precision
+        m, A = state[0], state[1:]
+        S = A @ self.mu0.cov @ A.T
+        slope = self.held.velocity(t, m[None, :], Gaussian.trusted(m, S))
+        return np.vstack([slope, _jacobian(self.held, t, S) @ A])
+
+    def seen(self, t: float, state: Array) -> tuple[Array, Array]:
+        """Return m_t and A_t in the frame of the law."""
+        m, A = state[0], state[1:]
+        if isinstance(self.held, Raw) and isinstance(self.law, Rescaled):
+            turning, since = Rescaled(self.held.attention), t - self.begin
+            return turning.rescaled_points(since, m[None, :])[0], turning.rescaled_points(since, A.T).T
+        return m, A
+
+    def measure(self, t: float, state: Array) -> Gaussian:
+        """Return N(m_t, A_t S A_t^T) in the frame of the law."""
+        m, A = self.seen(t, state)
+        return Gaussian(m, A @ self.mu0.cov @ A.T)
 
 
 def blow_up_depth(dynamics: Dynamics, cov: Array, times: Array) -> float | None:
     """Return the depth at which the covariance becomes infinite; None if not before the last of `times`.
 
-    It is the same in every frame, so the rescaled law is replaced by the raw one, whose J has no ill-conditioned frame.
+    It is the same in every frame, so the rescaled law is replaced by one whose frame does not grow ill-conditioned.
     """
-    if isinstance(dynamics, Rescaled):
-        F = dynamics.frame(float(times[0]))
-        with np.errstate(over="ignore"):
-            dynamics, cov = Raw(dynamics.attention), F @ cov @ F.T
-    start, span, size = float(times[0]), float(times[-1] - times[0]), float(np.linalg.norm(cov))
+    start, span = float(times[0]), float(times[-1] - times[0])
+    try:
+        dynamics = in_held_frame(dynamics, start)
+    except ArithmeticError:
+        return None  # the run will say so
+    after = _until_blow_up(dynamics, cov, start, span)
+    while after is not None and after < _SHORT * span:  # known to so much of the span: again on a shorter one
+        span = 2 * after + _KNOWN * span
+        again = _until_blow_up(dynamics, cov, start, span)
+        if again is None:
+            break
+        after = again
+    return None if after is None else start + after
+
+
+def in_held_frame(law: Dynamics, t: float) -> Dynamics:
+    """Return the law in its own frame at depth t, for all depths: the raw law with the attention that is seen there.
+
+    With w = F(t_0)^{-1} x, w' is the field of that attention, and z = F(t)^{-1} x = e^{-(t - t_0) U} w.
+    """
+    return Raw(law.attention_at(t)) if isinstance(law, Rescaled) else law
+
+
+def _until_blow_up(dynamics: Dynamics, cov: Array, start: float, span: float) -> float | None:
+    """Return how far after `start` the covariance becomes infinite, right to 1e-12 of the span; None if not in it."""
+    size = float(np.linalg.norm(cov))
     if span == 0 or size == 0 or not np.isfinite(size):
         return None
 
@@ -96,9 +177,10 @@ def blow_up_depth(dynamics: Dynamics, cov: Array, times: Array) -> float | None:
         shape = state[2:].reshape(cov.shape)
         with np.errstate(over="raise"):
             scale = size * float(np.exp(state[1]))
-        J, slope = _covariance_slope(dynamics, start + span * state[0], scale * shape)
+        J = _jacobian(dynamics, start + span * state[0], scale * shape)
         pace = float(1 / np.hypot(1 / span, np.linalg.norm(J)))
-        return pace, shape, pace * slope / scale
+        half = J @ shape
+        return pace, shape, pace * (half + half.T)
 
     def velocity(s: float, state: Array) -> Array:
         pace, shape, slope = paced(state)
@@ -113,23 +195,39 @@ def blow_up_depth(dynamics: Dynamics, cov: Array, times: Array) -> float | None:
                 if done >= 1:
                     return None
                 if paced(step.state)[0] <= _AT_BLOW_UP * span:
-                    return start + span * done
+                    return span * done
     except ArithmeticError:
         pass  # the law itself leaves the range of double precision: the run will say so
     return None
 
 
-def _covariance_slope(dynamics: Dynamics, t: float, S: Array) -> tuple[Array, Array]:
-    """Return J and J S + S J^T; neither depends on the mean."""
+def _jacobian(dynamics: Dynamics, t: float, S: Array) -> Array:
+    """Return J, which does not depend on the mean."""
     centre = np.zeros(len(S))
-    J = dynamics.jacobian(t, centre[None, :], Gaussian.trusted(centre, S))[0]
-    half = J @ S
-    return J, half + half.T
+    return dynamics.jacobian(t, centre[None, :], Gaussian.trusted(centre, S))[0]
 
 
-def _told(blow_up: float, times: Array, states: list[Array]) -> str:
-    first, last = (float(np.abs(state[1:]).max()) for state in (states[0], states[-1]))
+def times_before(blow_up: float | None, times: Array) -> Array:
+    """Return the times before a blow-up; the first one, where the data are given, always."""
+    if blow_up is None:
+        return times
+    return times[: max(1, int(np.searchsorted(times, blow_up)))]
+
+
+def ended_by(blow_up: float | None, curve: Curve) -> Curve:
+    """Return the curve of Gaussian data that ends before a blow-up, with the blow-up told."""
+    if blow_up is None:
+        return curve
+    stats = {**curve.stats, "blow_up": blow_up}
+    if curve.status == STOPPED:
+        return replace(curve, stats=stats)
+    doubts = curve.message.removeprefix(f"reached t = {curve.times[-1]:.6g}")
+    return replace(curve, stats=stats, status=STOPPED, message=_told(blow_up, curve) + doubts)
+
+
+def _told(blow_up: float, curve: Curve) -> str:
+    first, last = (float(np.abs(curve[k].cov).max()) for k in (0, -1))
     return (
-        f"stopped after t = {times[-1]:.6g}: blow-up: the covariance becomes infinite at t = {blow_up:.10g}; "
-        f"it grew from {first:.3g} at t = {times[0]:.6g} to {last:.3g} at t = {times[-1]:.6g}"
+        f"stopped after t = {curve.times[-1]:.6g}: blow-up: the covariance becomes infinite at t = {blow_up:.10g}; "
+        f"it grew from {first:.3g} at t = {curve.times[0]:.6g} to {last:.3g} at t = {curve.times[-1]:.6g}"
     )

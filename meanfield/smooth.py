@@ -14,6 +14,7 @@ from meanfield.quadrature import TensorRule
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical
+from particles.quantiles import OnTheLine
 
 Pdf = Callable[[Array], Array]
 
@@ -30,7 +31,7 @@ class DensityError(ArithmeticError, ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Smooth:
+class Smooth(OnTheLine):
     """A smooth probability density on a box.
 
     Integrals are Gauss-Legendre sums with as many nodes as the density and the tilt e^{<a,y>} need.

@@ -2,7 +2,7 @@
 
 The finer run tells which panels are needed. Their nodes, moved from the start, make the result: no interpolation has
 touched them, they are the same particles at all depths, and the volume's growth is integrated along their paths. The
-coarser run differs in everything (panels, nodes, steps, panels dropped), so the distance between the two measures
+coarser run differs in everything (panels, nodes, steps, what is left rough), so the distance between the two measures
 the coarser one's error, and bounds the finer one's.
 """
 
@@ -29,9 +29,10 @@ from particles.steppers import Adaptive
 
 _COARSER = 10.0  # tolerance of the first run, in units of what is asked: true errors are far below a run's tolerance
 _FINER = 0.1  # the next run's tolerance in units of the one before
+_ROUGH = 1 / 8  # of the tolerance, for what a rough panel of the first run may be wrong by; many make up for each other
+_ROUGH_FINER = {1: 1 / 16, 2: 1 / 4, 3: 1 / 8}  # of that, in the next run: half as wide, or less where there is but one
 _ROUNDS = 3  # runs finer than the first
 _LEAST_TOL = 1e-12
-_MAGNIFIED = 5  # times what dropped panels could move: the flow may make more of it
 _CHECKS = 8  # depths, beside the first, at which two runs are compared
 _STEP_SHARE = 1 / 200  # of the finer tolerance, for the local error of a step: a tenth of what a trail is allowed
 _FLOOR = 1e-12  # what an estimate cannot see: the error of the field and of rounding, which two runs share
@@ -54,23 +55,25 @@ class ToTolerance:
     def curve(self) -> Curve:
         """Return the finest solution that was needed, with the estimate of its error."""
         shelf = _Shelf(self.checkpoint)
-        tol = _COARSER * self.tol
-        coarse = self._trail(tol, shelf)
-        for _ in range(_ROUNDS):
-            tol = max(_FINER * tol, _LEAST_TOL)
-            fine = self._trail(tol, shelf)
-            if shelf.take() is None:
+        tol, rough = _COARSER * self.tol, _ROUGH * self.tol
+        coarse = self._trail(tol, rough, shelf)
+        for left in reversed(range(_ROUNDS)):
+            tol, rough = max(_FINER * tol, _LEAST_TOL), _ROUGH_FINER[self.source.dim] * rough
+            fine = self._trail(tol, rough, shelf)
+            final = not left or fine.last.crowded or fine.trouble or tol == _LEAST_TOL
+            close = final or self._estimate(self._apart(coarse, self._images(fine))) <= self.tol
+            if close and shelf.take() is None:
                 curve = self._moved(fine.last.cloud.panels, tol, shelf.part())
-                apart = self._apart(coarse, curve)
-                done = self._estimate(apart, fine) <= self.tol
-                if done or fine.last.crowded or fine.trouble or tol == _LEAST_TOL:
+                apart = self._apart(coarse, self._checked(curve))
+                if final or self._estimate(apart) <= self.tol:
                     break
                 shelf.put({}, {})
             coarse = fine
         return self._judged(curve, apart, coarse, fine)
 
-    def _trail(self, tol: float, shelf: _Shelf) -> Trail:
-        refinement = Refinement(self.law, self.source.pdf, self.source.lower, self.source.upper, tol)
+    def _trail(self, tol: float, rough: float, shelf: _Shelf) -> Trail:
+        box = self.source.lower, self.source.upper
+        refinement = Refinement(self.law, self.source.pdf, *box, tol, rough)
         kept = shelf.take()
         if kept is not None:
             return Trail.unpacked(*kept, refinement, self._panels.orders)
@@ -108,30 +111,34 @@ class ToTolerance:
         stats = {**run.stats, "particles": len(start.points), "panels": len(panels)}
         return Curve(run.times, measures, stats, run.status, run.message)
 
-    def _apart(self, coarse: Trail, curve: Curve) -> Apart:
+    def _images(self, trail: Trail) -> list[PushForward]:
+        """Return what a trail has at the checked depths."""
+        return [PushForward(self.source, cloud.panels, cloud.nodes()) for cloud in trail.clouds]
+
+    def _checked(self, curve: Curve) -> list[PushForward]:
+        """Return what a curve has at the checked depths."""
+        chosen = [curve[int(k)] for k in np.searchsorted(self.times, self._depths) if k < len(curve)]
+        return [mu for mu in chosen if isinstance(mu, PushForward)]
+
+    def _apart(self, coarse: Trail, finer: list[PushForward]) -> Apart:
         """Return the largest distances over the checked depths that both have reached."""
-        found = [Apart(0.0, 0.0, 0.0)]
-        for t, cloud in zip(self._depths, coarse.clouds, strict=False):
-            k = int(np.searchsorted(self.times, t))
-            if k < len(curve):
-                mu = curve[k]
-                assert isinstance(mu, PushForward)
-                found.append(Apart.of(self.law, float(t), cloud, mu.panels, mu.nodes))
+        pairs = zip(self._depths, coarse.clouds, finer, strict=False)
+        found = [Apart(0.0, 0.0, 0.0), *(Apart.of(self.law, float(t), cloud, mu) for t, cloud, mu in pairs)]
         return Apart(*(max(getattr(apart, name) for apart in found) for name in ("means", "w1", "w2")))
 
     @staticmethod
-    def _estimate(apart: Apart, fine: Trail) -> float:
+    def _estimate(apart: Apart) -> float:
         """Return what the finer solution may be wrong by in tilted means and in W1."""
-        return max(apart.means, apart.w1) + _MAGNIFIED * float(fine.last.dropped) + _FLOOR
+        return max(apart.means, apart.w1) + _FLOOR
 
     def _judged(self, curve: Curve, apart: Apart, coarse: Trail, fine: Trail) -> Curve:
         """Return the curve with the estimate in its figures, and a status that tells whether it is good enough."""
-        estimate = self._estimate(apart, fine)
+        estimate = self._estimate(apart)
         stats = {
             **curve.stats,
             "estimate": estimate,
             "estimate_w2": apart.w2 + _FLOOR,
-            "dropped": float(fine.last.dropped),
+            "rough": fine.last.cloud.rough_mass,
         }
         status, message = curve.status, curve.message
         if status == FINISHED and not estimate <= self.tol:

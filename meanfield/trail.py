@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from meanfield.panels import Panels
+from meanfield.push_forward import PushForward
 from meanfield.refinement import Cloud, Refinement, Stage
 from meanfield.resolution import scale
 from particles.checkpoint import Checkpoint, Saved
 from particles.checks import Array
 from particles.dynamics import Dynamics
 from particles.march import progress_bar
-from particles.measure import Empirical
 
 _PROBES = 256  # particles, and as many points between them, from which tilted means are compared
 
-_COUNTS = ("step", "dropped", "steps", "redone", "evaluations", "crowded")
+_COUNTS = ("step", "steps", "redone", "evaluations", "crowded")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,7 @@ class Trail:
                 f"{name}.lower": cloud.panels.lower,
                 f"{name}.upper": cloud.panels.upper,
                 f"{name}.positions": cloud.positions,
+                f"{name}.rough": cloud.rough.astype(float),
             }
         record: dict[str, Any] = {name: getattr(self.last, name) for name in _COUNTS}
         return arrays, record | {"t": self.last.t, "clouds": len(self.clouds), "trouble": self.trouble}
@@ -73,7 +75,8 @@ class Trail:
 
         def cloud(name: str) -> Cloud:
             panels = Panels(arrays[f"{name}.lower"], arrays[f"{name}.upper"], orders)
-            return Cloud.at_rest(panels, refinement.pdf).moved_to(arrays[f"{name}.positions"])
+            positions, rough = arrays[f"{name}.positions"], arrays[f"{name}.rough"].astype(bool)
+            return replace(Cloud.at_rest(panels, refinement.pdf), positions=positions, rough=rough)
 
         stage = Stage(record["t"], cloud("last"), **{name: record[name] for name in _COUNTS})
         return cls(tuple(cloud(f"{k}") for k in range(record["clouds"])), stage, record["trouble"])
@@ -88,7 +91,9 @@ class Apart:
     means : float
         Largest difference of tilted means in directions in which particles look, and of the mean.
     w1, w2 : float
-        Distance of the flow maps in L1 and L2 of the initial measure: bounds on W1 and W2.
+        Distance of the flow maps in L1 and L2 of the initial measure: bounds on W1 and W2. In W1 the coarser one's
+        rough panels count as what they are, atoms, by the distance of their projections. In W2 the finer one's are
+        added, where the flow may be anywhere between two nodes.
     """
 
     means: float
@@ -96,18 +101,47 @@ class Apart:
     w2: float
 
     @classmethod
-    def of(cls, law: Dynamics, t: float, coarse: Cloud, panels: Panels, fine: Empirical) -> Apart:
-        """Compare, at depth t, a cloud with finer panels and the images of their nodes."""
+    def of(cls, law: Dynamics, t: float, coarse: Cloud, finer: PushForward) -> Apart:
+        """Compare, at depth t, a cloud with the images of the nodes of finer panels."""
+        fine, start = finer.nodes, finer.panels.points
         unit = scale(fine.points)
-        gaps = np.linalg.norm(coarse.panels.interpolate(coarse.positions, panels.points) - fine.points, axis=1)
+        moved = coarse.panels.interpolate(coarse.positions, start, coarse.rough)
+        gaps, rough = np.linalg.norm(moved - fine.points, axis=1), coarse.rough[coarse.panels.find(start)]
+        atoms = coarse.take(coarse.rough)
+        w1 = fine.weights[~rough] @ gaps[~rough] + _projected(
+            np.concatenate([atoms.positions, fine.points[rough]]),
+            np.concatenate([atoms.masses / coarse.masses.sum(), -fine.weights[rough]]),
+        )
         chosen = np.linspace(0, len(fine.points) - 1, min(_PROBES, len(fine.points))).astype(int)
         probes = np.concatenate([fine.points[chosen], _between(fine.points)])
         looks = [probes @ B for B, _ in law.attention_at(t).heads] + [np.zeros((1, fine.dim))]
         directions = np.concatenate(looks)
         means = np.abs(coarse.nodes().tilted_mean(directions) - fine.tilted_mean(directions)).max()
-        return cls(
-            float(means / unit), float(fine.weights @ gaps / unit), float(np.sqrt(fine.weights @ gaps**2) / unit)
-        )
+        w2 = np.sqrt(fine.weights @ gaps**2) + np.sqrt(_between_nodes(finer))
+        return cls(float(means / unit), float(w1 / unit), float(w2 / unit))
+
+
+def _between_nodes(mu: PushForward) -> float:
+    """Return the mean square of how far the flow may be from the line between two nodes, where it is not resolved."""
+    places = mu.panels.by_panel(mu.nodes.points)[mu.steep]
+    shares = mu.panels.by_panel(mu.nodes.weights)[mu.steep]
+    total = 0.0
+    for axis in range(1, mu.dim + 1):
+        jumps = np.diff(places, axis=axis)
+        few, many = (np.take(shares, np.arange(k, k + jumps.shape[axis]), axis) for k in (0, 1))
+        total += float((0.5 * (few + many) * jumps**2).sum()) / 3
+    return total
+
+
+def _projected(points: Array, charges: Array) -> float:
+    """Return the largest W1, over projections on a few lines, between the positive and the negative charges."""
+    largest = 0.0
+    for line in product((-1.0, 0.0, 1.0), repeat=points.shape[1]):
+        if any(line) and len(points):
+            places = points @ (np.array(line) / np.linalg.norm(line))
+            order = np.argsort(places, kind="stable")
+            largest = max(largest, float(np.abs(np.cumsum(charges[order])[:-1]) @ np.diff(places[order])))
+    return largest
 
 
 def _between(points: Array) -> Array:

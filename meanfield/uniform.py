@@ -20,6 +20,7 @@ from scipy.special import zeta
 from meanfield.box import on_box
 from particles import checks
 from particles.checks import Array
+from particles.quantiles import OnTheLine
 
 _SERIES_BELOW = 1.0  # where coth s - 1/s would cancel
 _EVEN = 2 * np.arange(1, 19)  # the series converge for |s| < pi, so 18 terms leave less than 1e-17 at 1
@@ -56,7 +57,7 @@ def _clipped(s: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Uniform:
+class Uniform(OnTheLine):
     """The uniform law on the box [lower, upper].
 
     Parameters

@@ -15,6 +15,7 @@ import numpy as np
 
 from particles import checks
 from particles.checks import Array
+from particles.quantiles import OnTheLine, Quantile, pieces, quantile
 from particles.softmax import Automatic, Engine, MakeEngine
 
 
@@ -55,7 +56,7 @@ class Measure(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Empirical:
+class Empirical(OnTheLine):
     """Weighted atoms mu = sum_j w_j delta_{x_j}.
 
     Parameters
@@ -166,3 +167,10 @@ class Empirical:
         moved._set(points, self.weights, self.softmax)
         moved.__dict__["log_weights"] = self.log_weights
         return moved
+
+
+@quantile.register
+def _(mu: Empirical) -> Quantile:
+    order = np.argsort(mu.points[:, 0])
+    values = mu.points[order, 0]
+    return pieces(mu.weights[order], values, values)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import ndtr
 
 import cases
 from meanfield import Density, Gaussian, Grid, ParticleMethod, PushForward, Smooth, Uniform, solve
@@ -283,6 +284,123 @@ LAWS: list[Callable[[Subject], None]] = [
     refuses_directions_of_wrong_shape,
     cannot_be_changed,
 ]
+
+
+# ---------------------------------------------------------------------------------- laws of measures on the line
+
+
+def _levels(count: int = 201) -> Array:
+    """Levels in (0, 1), some of them near the ends."""
+    return np.sort(np.concatenate([np.linspace(0.002, 0.998, count), 10.0 ** -np.arange(3.0, 13.0), [1 - 1e-12]]))
+
+
+def _below(mu: Measure, x: Array, closed: bool) -> Array:
+    """mu((-inf, x]), or mu((-inf, x)): by the atoms, or by Gauss rules of the density between many points."""
+    if isinstance(mu, Empirical):
+        held = mu.points[:, 0] <= x[:, None] if closed else mu.points[:, 0] < x[:, None]
+        return held @ mu.weights
+    if isinstance(mu, Gaussian):
+        return ndtr((x - mu.mean[0]) / np.sqrt(mu.cov[0, 0]))
+    lower, upper = mu.quantile([0.0, 1.0])
+    jumps = mu.grid.edges(0) if isinstance(mu, Density) else np.linspace(lower, upper, 20)
+    cuts = np.unique(np.concatenate([jumps, x]))
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    half = 0.5 * np.diff(cuts)
+    within = cuts[:-1, None] + half[:, None] * (1 + nodes)
+    masses = half * (mu.pdf(within.reshape(-1, 1)).reshape(within.shape) @ weights)
+    return np.concatenate([[0.0], np.cumsum(masses)])[np.searchsorted(cuts, x)]
+
+
+def quantile_is_the_least_point_that_holds_the_level(it: Subject) -> None:
+    mu, u = it.measure, _levels()
+    x = mu.quantile(u)
+    # sums of masses, of order 1; the density of a push-forward comes from a divergence integrated to 1e-11 a step
+    tolerance = 1e-10 if isinstance(mu, PushForward) else 1e-13
+    assert (_below(mu, x, closed=True) >= u - tolerance).all()
+    assert (_below(mu, x, closed=False) <= u + tolerance).all()
+
+
+def pdf_holds_what_lies_between_two_quantiles(it: Subject) -> None:
+    mu, u = it.measure, np.linspace(0.001, 0.999, 41)
+    if isinstance(mu, Empirical):
+        return
+    ends = mu.quantile(u)
+    jumps = mu.grid.edges(0) if isinstance(mu, Density) else ends
+    cuts = np.unique(np.concatenate([ends, jumps[(jumps > ends[0]) & (jumps < ends[-1])]]))
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    half = 0.5 * np.diff(cuts)
+    within = cuts[:-1, None] + half[:, None] * (1 + nodes)
+    masses = half * (mu.pdf(within.reshape(-1, 1)).reshape(within.shape) @ weights)  # pieces of 1/40: to rounding
+    held = np.concatenate([[0.0], np.cumsum(masses)])[np.searchsorted(cuts, ends)]
+    tolerance = 1e-10 if isinstance(mu, PushForward) else 1e-13  # as above
+    assert_allclose(held, u - u[0], rtol=0, atol=tolerance)
+
+
+def quantile_does_not_fall(it: Subject) -> None:
+    x = it.measure.quantile(np.linspace(0, 1, 1001))
+    with np.errstate(invalid="ignore"):
+        assert (x[1:] >= x[:-1]).all()
+
+
+def quantile_ends_where_the_support_does(it: Subject) -> None:
+    u = np.array([[-1.0], [1.0]])
+    # the hull of a push-forward is here that of its nodes: the flow of the box's ends lies a little beyond
+    slack = 0.1 if isinstance(it.measure, PushForward) else 0.0
+    ends = it.measure.quantile([0.0, 1.0]) * u[:, 0]
+    assert (it.support(u) <= ends).all()
+    assert (ends <= it.support(u) + slack).all()
+
+
+def quantile_keeps_the_shape(it: Subject) -> None:
+    mu, u = it.measure, np.linspace(0.05, 0.95, 6)
+    x = mu.quantile(u)
+    assert_array_equal(mu.quantile(u.reshape(2, 1, 3)), x.reshape(2, 1, 3))
+    assert_array_equal(mu.quantile(u.tolist()), x)
+    assert mu.quantile(float(u[4])) == x[4]
+    assert mu.quantile(0.5).shape == ()
+    assert mu.quantile([]).shape == (0,)
+
+
+def quantile_refuses_what_is_no_level(it: Subject) -> None:
+    for wrong, text in (
+        ([0.5, np.nan], "`u` must be finite; got nan at index \\(1,\\)"),
+        ([0.5, -1e-9, 2.0], "`u` must lie in \\[0, 1\\]; got -1e-09 \\(2 such in all\\)"),
+        (1 + 1e-15, "`u` must lie in \\[0, 1\\]; got 1"),
+        (["half"], "`u` must hold real numbers"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            it.measure.quantile(wrong)
+
+
+def sample_follows_quantile(it: Subject) -> None:
+    mu, n = it.measure, 4000
+    draws = np.sort(mu.sample(n, np.random.default_rng(8))[:, 0])
+    u = np.arange(1, n) / n
+    x = mu.quantile(u)
+    # Kolmogorov and Smirnov: sqrt(n) |F_n - F| passes 1.95 once in a thousand times; the seed is fixed
+    reach = 1.95 / np.sqrt(n)
+    assert (np.searchsorted(draws, x, side="right") / n >= u - reach).all()
+    assert (np.searchsorted(draws, x, side="left") / n <= u + reach).all()
+
+
+LINE = tuple(name for name in SUBJECTS if name.endswith("-1"))
+LINE_LAWS: list[Callable[[Subject], None]] = [
+    quantile_is_the_least_point_that_holds_the_level,
+    pdf_holds_what_lies_between_two_quantiles,
+    quantile_does_not_fall,
+    quantile_ends_where_the_support_does,
+    quantile_keeps_the_shape,
+    quantile_refuses_what_is_no_level,
+    sample_follows_quantile,
+]
+
+
+def quantile_is_for_the_line(it: Subject) -> None:
+    text = f"`quantile` is for measures on the line, d = 1; this one lives in dimension {it.measure.dim}"
+    with pytest.raises(ValueError, match=text):
+        it.measure.quantile([0.5])
+    with pytest.raises(ValueError, match=f"`u` must lie in .*\n{text}"):
+        it.measure.quantile([1.5])
 
 
 # ------------------------------------------------------------------------------- laws of measures with a density

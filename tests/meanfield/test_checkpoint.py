@@ -147,6 +147,7 @@ def test_a_kill_while_writing_leaves_the_state_before(tmp_path) -> None:
     killed("Riccati", path, kill=3, function="os.replace", before=True)
     assert len(list(tmp_path.iterdir())) == 2  # and what was being written beside it
     assert bits(run("Riccati", path)) == bits(run("Riccati", None))
+    assert list(tmp_path.iterdir()) == [path]  # which the next write removes
 
 
 # ------------------------------------------------------------------------------------- every place to break off

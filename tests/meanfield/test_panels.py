@@ -6,7 +6,7 @@ from numpy.polynomial import Polynomial
 from numpy.testing import assert_allclose, assert_array_equal
 
 from meanfield import Grid, panels
-from meanfield.panels import Panels, joined, lagrange
+from meanfield.panels import Panels, hats, joined, lagrange
 
 ROUNDING = 1e-13  # sums of tens of terms of order 1
 
@@ -115,6 +115,28 @@ def test_a_panel_for_each_cell() -> None:
     assert pieces.size == 8
     assert_allclose(pieces.weights.reshape(6, 8).sum(axis=1), grid.volume, rtol=ROUNDING)
     assert_allclose(0.5 * (pieces.lower + pieces.upper), grid.centres, rtol=0, atol=ROUNDING)
+
+
+def test_rough_panels_are_read_linearly_and_never_leave_the_hull(rng: np.random.Generator) -> None:
+    pieces, rough = brick(), np.array([False, True, False])
+    y = rng.uniform([0.0, 0.0], [3.0, 2.0], (400, 2))
+    held = pieces.find(y) == 1
+    steep = np.sign(pieces.points[:, :1] - 2.1)  # it jumps on the second panel only
+    found = pieces.interpolate(steep, y, rough)
+    assert np.abs(pieces.interpolate(steep, y)).max() > 1.1  # a polynomial overshoots
+    assert np.abs(found[held]).max() == 1.0
+    assert_array_equal(found[~held], pieces.interpolate(steep, y)[~held])
+    # linear functions are exact between the outermost nodes, and the nodes' own values always
+    low, high = pieces.points[12:24].min(axis=0), pieces.points[12:24].max(axis=0)
+    between = held & ((low <= y) & (y <= high)).all(axis=1)
+    plane = pieces.points @ [[2.0], [-1.0]]
+    assert_allclose(pieces.interpolate(plane, y[between], rough), y[between] @ [[2.0], [-1.0]], atol=10 * ROUNDING)
+    assert_allclose(pieces.slopes(plane, rough)[:, 0], np.tile([2.0, -1.0], (36, 1)), atol=50 * ROUNDING)
+    ordinary = line(9)
+    once = ordinary.interpolate(ordinary.points**2, ordinary.points, np.ones(3, dtype=bool))
+    assert_allclose(once, ordinary.points**2, atol=ROUNDING)
+    assert_array_equal(hats(1, np.array([-1.0, 0.3])), np.ones((2, 1)))
+    assert_array_equal(hats(9, np.array([-1.0, 1.0])), np.eye(9)[[0, 8]])  # constant beyond the outermost
 
 
 def test_interpolating_nothing() -> None:

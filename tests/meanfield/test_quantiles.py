@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import gamma, ndtr
+from scipy.stats import norm
 
 from meanfield.density import Density
 from meanfield.gaussian import Gaussian
@@ -19,6 +20,7 @@ from meanfield.quantiles import quantile
 from meanfield.smooth import Smooth
 from meanfield.uniform import Uniform
 from particles.measure import Empirical
+from particles.tokens import by_quantiles
 
 ROUNDING = 1e-14  # a few dozen operations on numbers of order one
 QUADRATURE = 1e-11  # what the adaptive panels promise
@@ -214,3 +216,59 @@ def test_many_atoms():
 def test_unknown_measures_are_named():
     with pytest.raises(TypeError, match="list"):
         quantile([0.0])
+
+
+# --------------------------------------------------------------------------------------- the method of every measure
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 10, 64, 199])
+def test_the_kth_of_n_equal_atoms_is_the_quantile_at_k_over_n(n, rng):
+    values = rng.permutation(np.arange(n) ** 2.0)
+    k = np.arange(1, n + 1)
+    assert (Empirical(values[:, None]).quantile(k / n) == (k - 1.0) ** 2).all()
+    # and the next one just above: 1e-12 is 10^4 roundings of a level
+    assert (Empirical(values[:, None]).quantile(k[:-1] / n + 1e-12) == k[:-1] ** 2.0).all()
+
+
+def test_small_atoms_at_both_ends_are_found():
+    mu = Empirical([[3.0], [1.0], [2.0]], [1e-20, 1e-20, 1.0])
+    assert mu.quantile([0.0, 1e-21, 1e-20, 2e-20, 0.5, 1 - 1e-16, 1.0]).tolist() == [1, 1, 1, 2, 2, 2, 3]
+
+
+def test_a_level_at_a_gap_is_its_lower_end():
+    mu = Density(Grid([0], [4], 4), [0.25, 0.0, 0.5, 0.25])
+    assert mu.quantile([0.0, 0.25, np.nextafter(0.25, 1) + 1e-15, 0.75, 1.0]) == pytest.approx(
+        [0, 1, 2, 3, 4], abs=1e-14
+    )
+    mirrored = Density(Grid([0], [4], 4), [0.25, 0.5, 0.0, 0.25])
+    assert mirrored.quantile([0.0, 0.25, 0.75, 0.75 + 1e-15, 1.0]) == pytest.approx([0, 1, 2, 3, 4], abs=1e-14)
+
+
+def test_gaussian_quantiles_against_scipy():
+    u = np.concatenate([10.0 ** -np.arange(1, 300), np.linspace(0.01, 1.0, 100)])
+    assert Gaussian([0.3], [[4.0]]).quantile(u) == pytest.approx(norm.ppf(u, 0.3, 2.0), rel=ROUNDING, abs=ROUNDING)
+    assert Gaussian([0.3], [[4.0]]).quantile([0.0, 1.0]).tolist() == [-np.inf, np.inf]
+    assert Gaussian([0.3], [[0.0]]).quantile([0.0, 0.4, 1.0]).tolist() == [0.3, 0.3, 0.3]
+
+
+def test_quantiles_of_formulas():
+    u = np.array([0.0, 1e-9, 0.2, 0.5, 0.77, 1.0])
+    assert Uniform([-1], [3]).quantile(u) == pytest.approx(4 * u - 1, abs=ROUNDING)
+    # F(x) = (2 + 3x - x^3)/4 has the root x = 2 sin(asin(2u - 1)/3)
+    exact = 2 * np.sin(np.arcsin(2 * u[2:5] - 1) / 3)
+    assert parabola().quantile(u[2:5]) == pytest.approx(exact, abs=ROUNDING)
+    y = 2 * u - 1
+    assert stretched().quantile(u) == pytest.approx(3 * y + y**3, abs=ROUNDING)
+
+
+def test_a_push_forward_that_is_not_resolved_has_those_of_its_atoms():
+    rule = Panels.on_box(np.array([-1.0]), np.array([1.0]), 6)
+    images = np.sign(rule.points) + 0.1 * rule.points
+    mu = PushForward(Uniform([-1], [1]), rule, Empirical(images, rule.weights / 2))
+    assert not mu.resolved
+    assert set(mu.quantile(np.linspace(0, 1, 50))) == set(images[:, 0])
+
+
+def test_tokens_by_the_quantiles_of_a_measure():
+    points = by_quantiles(5, Gaussian([1.0], [[4.0]]).quantile)
+    assert points[:, 0] == pytest.approx(norm.ppf([0.1, 0.3, 0.5, 0.7, 0.9], 1.0, 2.0))

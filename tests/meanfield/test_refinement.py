@@ -18,7 +18,7 @@ PROBES = np.linspace(-5, 5, 201)[:, None]
 
 
 def refined(tol: float, n: int = 12, end: float = 1.0):
-    how = Refinement(LAW, MU0.pdf, *WIDE, tol)
+    how = Refinement(LAW, MU0.pdf, *WIDE, tol, tol / 100)
     stages = [how.begin(0.0, Panels.on_box(*WIDE, n))]
     stages += how.stages(stages[0], np.array([0.0, end]))
     return stages
@@ -34,16 +34,31 @@ def truth():
 
 
 def test_splitting_ends_at_a_separatrix() -> None:
-    """A panel across it is never resolved: it is dropped when the tolerance cannot see it."""
+    """A panel across it is never resolved: it is left rough when the tolerance cannot see it."""
     tol = 1e-4
     last = refined(tol, end=2.0)[-1]
-    panels = last.cloud.panels
-    widths = np.sort((panels.upper - panels.lower)[:, 0])
+    panels, rough = last.cloud.panels, last.cloud.rough
+    widths = (panels.upper - panels.lower)[:, 0]
     assert not last.crowded
-    assert 0 < last.dropped <= tol / 20
-    assert 0 < 10.0 - widths.sum() < tol / 2  # dropped pieces of the box, whose density is 0.1
-    assert widths[0] < 1e-4  # it was followed down to there
+    assert rough.sum() == 1
+    # it was followed down to where its mass, times the extent of 10 in units of 5, over 12 nodes, is tol / 100
+    assert tol / 100 / 4 < last.cloud.rough_mass * 2 / 12 <= tol / 100
+    assert widths.argmin() == np.flatnonzero(rough)
+    assert widths.sum() == pytest.approx(10.0, rel=1e-14)  # nothing is lost
+    assert last.cloud.masses.sum() == pytest.approx(1.0, abs=1e-9)
     assert len(panels) < 100
+
+
+def test_a_rough_panel_stays_as_it_is() -> None:
+    """Its nodes go on as characteristics, whatever is split beside it; nothing is interpolated on it."""
+    stages = refined(1e-4, end=2.0)
+    first = next(stage for stage in stages if stage.cloud.rough.any())
+    early, late = (stage.cloud.take(stage.cloud.rough) for stage in (first, stages[-1]))
+    assert late.panels.lower.tolist() == early.panels.lower.tolist()
+    assert late.panels.upper.tolist() == early.panels.upper.tolist()
+    assert len(stages[-1].cloud.panels) > len(first.cloud.panels)
+    assert (np.diff(late.positions[:, 0]) > 0).all()  # the flow keeps their order
+    assert np.ptp(late.positions) > 10 * np.ptp(early.positions)  # and parts them
 
 
 def test_particles_stay_inside_the_hull() -> None:
@@ -116,7 +131,7 @@ def test_children_begin_on_their_parents_polynomial(rng: np.random.Generator) ->
 def test_only_the_axis_that_needs_it_is_split() -> None:
     law = Raw(cases.random_attention(2, 2))
     thin = refinement.Refinement(
-        law, Uniform([-8.0, -0.01], [8.0, 0.01]).pdf, np.array([-8.0, -0.01]), np.array([8.0, 0.01]), 1e-4
+        law, Uniform([-8.0, -0.01], [8.0, 0.01]).pdf, np.array([-8.0, -0.01]), np.array([8.0, 0.01]), 1e-4, 1e-6
     )
     panels = thin.begin(0.0, Panels.on_box(thin.lower, thin.upper, 8)).cloud.panels
     assert len(panels) > 1

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 from scipy.linalg import expm
 
 import cases
-from meanfield import Gaussian, Riccati, Uniform, solve
+from meanfield import Gaussian, ParticleMethod, Riccati, Uniform, solve
 from particles import Attention, Raw, Rescaled
 
 TIGHT = 1e-10  # the default stepper keeps 1e-12 a step
@@ -47,6 +47,21 @@ def test_blow_up_does_not_wait_for_a_start_at_zero() -> None:
     law, mu0 = Raw(cases.line(1.0, 1.0)), Gaussian([0.0], [[0.5]])
     curve = solve(law, mu0, [-3.0, -2.5, -1.0], method=Riccati())
     assert curve.stats["blow_up"] == pytest.approx(-2.0, rel=FOUND)
+
+
+@pytest.mark.parametrize("beyond", [1e6, 1e12, 1e20])
+def test_a_blow_up_long_before_the_last_depth_is_as_well_known(beyond: float) -> None:
+    curve = solve(Raw(cases.line(1.0, 1.0)), Gaussian([0.0], [[0.5]]), [0.0, 0.5, beyond], method=Riccati())
+    assert curve.times.tolist() == [0.0, 0.5]
+    assert curve.stats["blow_up"] == pytest.approx(1.0, rel=1e-11)  # 1e-12 of a span at most ten times as long
+
+
+def test_a_blow_up_that_rounds_to_the_first_depth_leaves_the_data() -> None:
+    mu0 = Gaussian([0.0], [[1e20]])  # t* - 1 = 5e-21
+    for method in (Riccati(), ParticleMethod(tol=1e-3), ParticleMethod(n=8)):
+        curve = solve(Raw(cases.line(1.0, 1.0)), mu0, [1.0, 2.0], method=method)
+        assert (curve.status, curve.times.tolist(), curve.stats["blow_up"]) == ("stopped", [1.0], 1.0)
+        assert_allclose(curve[0].cov, mu0.cov, rtol=1e-3)  # of the cut law, to the tolerance
 
 
 def test_no_blow_up_before_it_is_due() -> None:
@@ -109,6 +124,46 @@ def test_rescaled_solution_is_the_image_of_the_raw_one(heads: int | None) -> Non
     assert_allclose(F @ rescaled.cov @ F.T, raw.cov, rtol=TIGHT)
 
 
+def test_a_rescaled_run_may_begin_anywhere() -> None:
+    attention, mu0, times = cases.non_commuting(2), cases.plane_gaussian(), [0.7, 1.9]
+    start, end = (Rescaled(attention).frame(t) for t in times)
+    raw = solve(Raw(attention), Gaussian(start @ mu0.mean, start @ mu0.cov @ start.T), times, method=Riccati())[-1]
+    rescaled = solve(Rescaled(attention), mu0, times, method=Riccati())[-1]
+    assert_allclose(end @ rescaled.mean, raw.mean, rtol=TIGHT)
+    assert_allclose(end @ rescaled.cov @ end.T, raw.cov, rtol=TIGHT)
+
+
+def test_a_rescaled_law_that_shrinks_keeps_its_digits() -> None:
+    # raw, the variance falls like 1/t; rescaled it is e^{-2t} of that: 1e-89 at t = 100
+    times = np.array([0.0, 1.0, 20.0, 100.0])
+    curve = solve(Rescaled(cases.line(-1.0, 1.0)), Gaussian([0.5], [[2.0]]), times, method=Riccati())
+    assert curve.status == "finished"
+    for t, mu in zip(times, curve.measures, strict=True):
+        raw = cases.gaussian_variance(1.0, -1.0, 2.0, t)
+        assert_allclose(mu.cov, raw * np.exp(-2 * t), rtol=1e-9)  # 1e-12 a step, some hundred steps
+        assert_allclose(mu.mean, 0.5 * np.sqrt(raw / 2.0), rtol=1e-9)  # m' = V (1 + B s^2) m, and e^{-t} of it
+
+
+@pytest.mark.parametrize("heads", [None, 2])
+def test_a_covariance_stays_one_in_a_frame_that_grows(heads: int | None) -> None:
+    V, B = np.array([[2.0, 0.5], [-0.3, 1.5]]), np.array([[0.05, 0.01], [0.0, 0.04]])
+    one = Attention(np.eye(2), B, V)
+    attention = one if heads is None else Attention([np.eye(2)] * 2, [B, B.T], [0.5 * V, 0.5 * V.T])
+    mu0, times = Gaussian([0.1, 0.0], [[1.0, 0.2], [0.2, 0.6]]), [0.0, 3.98]  # 90 % of the depth of blow-up
+    raw, rescaled = (solve(form(attention), mu0, times, method=Riccati())[-1] for form in (Raw, Rescaled))
+    F = expm(3.98 * attention.U)
+    assert_allclose(F @ rescaled.cov @ F.T, raw.cov, rtol=1e-9)  # TIGHT, near a blow-up
+    assert (np.linalg.eigvalsh(rescaled.cov) > 0).all()
+
+
+def test_a_frame_out_of_range_at_the_start_stops_the_run() -> None:
+    for method in (Riccati(), ParticleMethod(n=8)):
+        curve = solve(Rescaled(cases.line(1.0, 1.0)), Gaussian([0.0], [[1.0]]), [1000.0, 1001.0], method=method)
+        assert curve.status == "stopped"
+        assert curve.times.tolist() == [1000.0]
+        assert "e^{tV} leaves the range of double precision at t = 1000" in curve.message
+
+
 def test_flat_data_stay_flat() -> None:
     axis = np.array([1.0, 2.0])
     law = Raw(Attention(np.eye(2), np.eye(2), [[-1.0, 0.4], [-0.2, -0.8]]))
@@ -122,7 +177,7 @@ def test_flat_data_stay_flat() -> None:
 def test_variance_does_not_depend_on_where_the_mean_is() -> None:
     law = Raw(Attention(np.eye(2), np.eye(2), [[-1.0, 0.4], [-0.2, -0.8]]))
     near, far = (
-        solve(law, Gaussian([m, 0.0], [[0.3, 0.1], [0.1, 0.2]]), [0.0, 1.0], method=Riccati()) for m in (0.0, 1e6)
+        solve(law, Gaussian([m, 0.0], [[0.3, 0.1], [0.1, 0.2]]), [0.0, 1.0], method=Riccati()) for m in (1.0, 1e6)
     )
     assert_allclose(far[-1].cov, near[-1].cov, rtol=TIGHT)  # S' = JS + SJ^T does not contain the mean
     assert far.stats["steps"] <= 2 * near.stats["steps"]  # a noisy J would cost many small steps

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
-from meanfield import program
+from meanfield import line_distance, program
 from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.grid import Grid
@@ -213,6 +213,20 @@ def test_the_line_gives_a_coupling_between_atoms_only():
     assert plan.coupling.shape == (9, 7)
     assert plan.distance == wasserstein(mu, nu)
     assert transport(mu, Uniform([0], [1])).coupling is None
+
+
+def test_a_jump_between_two_neighbouring_levels_is_not_halved_for_ever():
+    class Step:
+        rounds = 0
+
+        def at(self, low, u):
+            self.rounds += 1
+            return np.where(u > 1 / 3, 1.0, 0.0), np.zeros_like(u), 1.0
+
+    edges, step = np.linspace(0, 0.5, 200), Step()
+    scale, integral = line_distance._adaptive(step, edges[:-1], edges[1:], 2.0)
+    assert scale * integral == pytest.approx(1 / 6, rel=1e-11)  # what the panels ask for
+    assert step.rounds < 60  # 52 halvings take a panel to one unit in the last place
 
 
 def test_cells_against_cells():
