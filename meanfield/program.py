@@ -29,7 +29,7 @@ from particles.checks import Array
 from particles.measure import Empirical
 
 _EPS = float(np.finfo(float).eps)
-_FEW = 150  # atoms between which all arcs are taken
+_FEW = 250  # atoms between which all arcs are taken
 _NEAREST = 8  # arcs of each atom to begin with, and at most so many more a round
 _RATIO = 8  # atoms to a block
 _COUPLED = 0.9  # share of the y that are nearest to some x, from which on clouds count as nearly coupled
@@ -137,12 +137,10 @@ def solve(program: Program, prices: Array | None = None, enough: float = 0.0) ->
     RuntimeError
         If the solver on the arcs fails, or its plan misses the masses.
     """
-    n, m = len(program.a), len(program.b)
-    if max(n, m) <= _FEW:
-        arcs = np.arange(n * m)
-        u = v = None
-    else:
-        u, v, arcs = _first_arcs(program, _rough_prices(program) if prices is None else prices)
+    if max(len(program.a), len(program.b)) <= _FEW:
+        return _on_all_arcs(program)
+    m = len(program.b)
+    u, v, arcs = _first_arcs(program, _rough_prices(program) if prices is None else prices)
     for _ in range(_ROUNDS):
         i, j = np.divmod(arcs, m)
         costs = program.costs(i, j)
@@ -161,6 +159,16 @@ def solve(program: Program, prices: Array | None = None, enough: float = 0.0) ->
     return found
 
 
+def _on_all_arcs(program: Program) -> Optimum:
+    shape = len(program.a), len(program.b)
+    i, j = np.indices(shape).reshape(2, -1)
+    costs = program.costs(i, j)
+    plan, u, v = _on_arcs(program, i, j, costs, None, None)
+    _, v = _settled(program, i, j, costs, plan, u, v)
+    reduced = costs.reshape(shape) - v
+    return _optimum(program, plan, reduced.min(axis=1), reduced.argmin(axis=1), v)
+
+
 def _rough_prices(program: Program) -> Array:
     """Prices v = 0 for clouds nearly coupled, else from the program between blocks: v_j = min_I (c(X_I, y_j) - U_I)."""
     none = np.zeros(len(program.b))
@@ -172,7 +180,7 @@ def _rough_prices(program: Program) -> Array:
 
 
 def _centroids(points: Array, masses: Array) -> tuple[Array, Array]:
-    cut = blocks(points, masses, max(_FEW, len(points) // _RATIO))
+    cut = blocks(points, masses, max(_FEW // 2, len(points) // _RATIO))
     return cut.centroids, cut.masses
 
 
