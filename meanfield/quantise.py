@@ -26,6 +26,7 @@ from meanfield.uniform import Uniform
 from particles.checks import Array
 from particles.measure import Empirical
 
+_FINER = 16  # cells to a block of images
 _NODES = 4  # Gauss nodes along each axis of a cell of a smooth density
 
 
@@ -109,7 +110,18 @@ def _(mu: Gaussian, atoms: int) -> tuple[Empirical, float]:
 
 @quantise.register
 def _(mu: PushForward, atoms: int) -> tuple[Empirical, float]:
-    return mu.quantised(max(1, math.floor(atoms ** (1 / mu.dim) + 1e-9)))
+    """Images of the source's cells, or blocks of images of finer cells, where the flow takes cells apart."""
+    plain, error = mu.quantised(_side(atoms, mu.dim))
+    fine, least = mu.quantised(_side(_FINER * atoms, mu.dim))
+    if not least < error:
+        return plain, error
+    cut = blocks(fine.points, fine.weights, atoms)
+    bound = math.hypot(least, math.sqrt(cut.spread))
+    return (Empirical(cut.centroids, cut.masses / cut.masses.sum()), bound) if bound < error else (plain, error)
+
+
+def _side(cells: int, dim: int) -> int:
+    return max(1, math.floor(cells ** (1 / dim) + 1e-9))
 
 
 def _within(grid: Grid) -> float:

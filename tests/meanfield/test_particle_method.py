@@ -18,7 +18,7 @@ from meanfield import (
     solve,
     wasserstein,
 )
-from particles import Empirical, Raw, Rescaled
+from particles import Attention, Empirical, Raw, Rescaled
 from particles import solve as solve_tokens
 
 LINE = Raw(cases.line(1.0, 1.0))
@@ -136,6 +136,22 @@ def test_the_wide_box_in_a_second() -> None:
         assert np.abs(mu.cov - nu.cov).max() <= 1e-8
         assert wasserstein(mu, nu, p=1) <= 1e-8
     assert truth.stats["estimate"] < 1e-10
+
+
+@pytest.mark.slow
+def test_a_separatrix_across_the_axes() -> None:
+    """Fig. 6 on the paper's box: the panels on the divide are left rough, and the estimate knows."""
+    law = Rescaled(Attention(Q=np.eye(2), K=np.eye(2), V=cases.FIG_6_VALUES))
+    mu0 = Uniform([-5, -5], [5, 5])
+    rough, fine = (solve(law, mu0, [0.0, 0.5], method=ParticleMethod(tol=tol)) for tol in (1e-2, 3e-3))
+    assert (rough.status, fine.status) == ("finished", "finished")
+    assert 0 < fine.stats["rough"] < rough.stats["rough"] < 0.05
+    probes = 5 * np.array([[1, 0], [0, 1], [0.6, -0.8], [-1, 0.3], [0, 0]])
+    a = probes @ law.attention_at(0.5).B
+    assert_allclose(rough[1].nodes.weights.sum(), 1, rtol=0, atol=1e-13)
+    assert_allclose(
+        rough[1].tilted_mean(a), fine[1].tilted_mean(a), rtol=0, atol=rough.stats["estimate"] + fine.stats["estimate"]
+    )
 
 
 def test_three_dimensions() -> None:

@@ -103,3 +103,18 @@ def test_far_from_the_origin():
 def test_unknown_measures_are_named():
     with pytest.raises(TypeError, match="ndarray"):
         quantise(np.zeros(3), 10)
+
+
+def test_blocks_of_images_where_the_flow_takes_cells_apart():
+    """A map that stretches the middle of a square and presses the rest together, where few atoms belong."""
+    panels = Panels.on_box(np.array([-1.0, -1.0]), np.array([1.0, 1.0]), 48)
+    y = panels.points
+    image = np.column_stack([np.tanh(4 * y[:, 0]), y[:, 1]])
+    mu = PushForward(Uniform([-1, -1], [1, 1]), panels, Empirical(image, panels.weights / panels.weights.sum()))
+    plain, error = mu.quantised(20)
+    atoms, bound = quantise(mu, 400)
+    assert len(atoms.points) == len(plain.points) == 400
+    assert bound < 0.9 * error
+    # what the bound says, held against many times as many atoms
+    fine, least = mu.quantised(64)
+    assert transport(fine, atoms).distance <= bound + least

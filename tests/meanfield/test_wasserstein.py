@@ -50,6 +50,21 @@ def test_far_from_the_origin(p):
     assert wasserstein(Empirical(points), Empirical(points[::-1] + np.array([3, 4])), p) == pytest.approx(5, rel=1e-13)
 
 
+@pytest.mark.parametrize("n", [200, 700])  # all arcs at once, and few of them
+@pytest.mark.parametrize(
+    ("centre", "separation"), [(0, 1e-12), (0, 1e-8), (0, 1e-4), (1e8, 1e-6), (1e8, 1.0), (-1e4, 1e-10)]
+)
+def test_nearly_coupled_clouds(n, centre, separation):
+    """Every atom moves by far less than what is between them, so that the identity is optimal."""
+    points = centre + lattice(n) * (2.0**16 if centre > 1e6 else 1.0)
+    moved = points + separation * np.random.default_rng(2).normal(size=points.shape)
+    exact = math.sqrt(((moved - points) ** 2).sum(axis=1).mean())
+    order = np.random.default_rng(3).permutation(n)
+    plan = transport(Empirical(points), Empirical(moved[order]))
+    assert plan.distance == pytest.approx(exact, rel=1e-13)  # rounding of the sum only
+    assert plan.marginal_error <= 1e-16 * n
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("p", LADDER)
 def test_the_program_agrees_with_quantiles_on_a_line(p, weighted):
