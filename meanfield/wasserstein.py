@@ -39,6 +39,7 @@ _EPS = float(np.finfo(float).eps)
 _ATOMS = 2048  # that stand for a density
 _MOST_PAIRS = 2e10  # of atoms, each of which is looked at about ten times
 _SAME_TIME = 1e-12
+_FAR = 2.0**20  # between units, beyond which old prices say nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,16 +105,7 @@ def transport(mu: Measure, nu: Measure, p: float = 2, *, atoms: int = _ATOMS) ->
     certified, where neighbouring atoms stand well apart.
     """
     _check(mu, nu, p, atoms)
-    p = float(p)
-    if is_gaussian_pair(mu, nu, p):
-        return Plan(_bures(mu, nu), 0.0, None, 0.0, p)
-    if mu.dim == 1:
-        coupling = monotone(mu, nu) if isinstance(mu, Empirical) and isinstance(nu, Empirical) else None
-        return Plan(_on_the_line(mu, nu, p), 0.0, coupling, 0.0, p)
-    (sources, error), (targets, other) = quantise(mu, atoms), quantise(nu, atoms)
-    bound = error + other
-    plan, _ = _program(sources, targets, p)
-    return replace(plan, quantisation=math.inf if p > 2 and bound > 0 else bound)
+    return _carried(mu, nu, float(p), atoms)[0]
 
 
 def wasserstein_curve(curve: Curve | Trajectory, other: Curve | Trajectory, times: Sequence[float] | Array) -> Array:
@@ -136,16 +128,16 @@ def wasserstein_curve(curve: Curve | Trajectory, other: Curve | Trajectory, time
     assert asked is not None
     pairs = [(_index("curve", curve, t, problems), _index("other", other, t, problems)) for t in asked]
     problems.raise_if_any()
-    distances, prices = np.empty(len(pairs)), None
-    for k, (i, j) in enumerate(pairs):
+    distances, prices = [], None
+    for i, j in pairs:
         mu, nu = curve[i], other[j]
-        if mu.dim == 1 or nu.dim == 1 or is_gaussian_pair(mu, nu, 2):
-            distances[k] = wasserstein(mu, nu)
+        _check(mu, nu, 2, _ATOMS)
+        if mu.dim == 1:
+            distances.append(wasserstein(mu, nu))
         else:
-            _check(mu, nu, 2, _ATOMS)
-            plan, prices = _program(quantise(mu, _ATOMS)[0], quantise(nu, _ATOMS)[0], 2.0, prices)
-            distances[k] = plan.distance
-    return distances
+            plan, prices = _carried(mu, nu, 2.0, _ATOMS, prices)
+            distances.append(plan.distance)
+    return np.array(distances)
 
 
 def _index(name: str, curve: Curve | Trajectory, t: float, problems: checks.Problems) -> int:
@@ -213,15 +205,33 @@ def _bures(mu: Any, nu: Any) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Prices:
-    """Prices of the atoms y in units of length to the power p, to begin the next program with."""
+    """Prices of the atoms y, in units of length to the power p, to begin the next program with."""
 
     v: Array
+    unit: float
 
-    def at(self, scale: float, p: float, count: int) -> Array | None:
-        return self.v / scale**p if len(self.v) == count else None
+    def at(self, unit: float, p: float, count: int) -> Array | None:
+        """Return them in another unit, or None where they are of no use."""
+        ratio = self.unit / unit
+        return self.v * ratio**p if len(self.v) == count and 1 / _FAR < ratio < _FAR else None
 
 
-def _program(mu: Empirical, nu: Empirical, p: float, start: _Prices | None = None) -> tuple[Plan, _Prices]:
+def _carried(
+    mu: Measure, nu: Measure, p: float, atoms: int, start: _Prices | None = None
+) -> tuple[Plan, _Prices | None]:
+    """Return the plan, and the prices of the program if there was one."""
+    if is_gaussian_pair(mu, nu, p):
+        return Plan(_bures(mu, nu), 0.0, None, 0.0, p), None
+    if mu.dim == 1:
+        coupling = monotone(mu, nu) if isinstance(mu, Empirical) and isinstance(nu, Empirical) else None
+        return Plan(_on_the_line(mu, nu, p), 0.0, coupling, 0.0, p), None
+    (sources, error), (targets, other) = quantise(mu, atoms), quantise(nu, atoms)
+    bound = error + other
+    plan, prices = _program(sources, targets, p, start)
+    return replace(plan, quantisation=math.inf if p > 2 and bound > 0 else bound), prices
+
+
+def _program(mu: Empirical, nu: Empirical, p: float, start: _Prices | None) -> tuple[Plan, _Prices]:
     """Return the plan between atoms, its distance summed from the coupling and the points that came."""
     rows, columns = np.flatnonzero(mu.weights), np.flatnonzero(nu.weights)
     if len(rows) * len(columns) > _MOST_PAIRS:
@@ -230,14 +240,14 @@ def _program(mu: Empirical, nu: Empirical, p: float, start: _Prices | None = Non
             " For bounds at any number of atoms use meanfield.wasserstein_bounds."
         )
     a, b = mu.weights[rows] / mu.weights.sum(), nu.weights[columns] / nu.weights.sum()
-    x, y, scale = scaled(mu.points[rows], nu.points[columns], a, b, p)
-    found = solve(Program(x, y, a, b, p), None if start is None else start.at(scale, p, len(b)))
+    x, y, unit = scaled(mu.points[rows], nu.points[columns], a, b, p)
+    found = solve(Program(x, y, a, b, p), None if start is None else start.at(unit, p, len(b)))
     i, j = rows[found.rows], columns[found.columns]
     coupling = sparse.coo_array((found.masses, (i, j)), shape=(len(mu.points), len(nu.points)))
     steps, longest = lengths(mu.points[i] - nu.points[j])
     length = longest * float(found.masses @ steps**p) ** (1 / p)
     # coordinates in units are rounded, so the program that was solved is one of atoms moved by that much
-    rounding = 2 * math.sqrt(mu.dim) * _EPS * scale
+    rounding = 2 * math.sqrt(mu.dim) * _EPS * unit
     forced = min(len(a), len(b)) == 1
-    gap = 0.0 if forced else min(length, gap_on_root(length, found.slack, scale, p) + rounding)
-    return Plan(length, gap, coupling, 0.0, p, found.marginal_error), _Prices(found.v * scale**p)
+    gap = 0.0 if forced else min(length, gap_on_root(length, found.slack, unit, p) + rounding)
+    return Plan(length, gap, coupling, 0.0, p, found.marginal_error), _Prices(found.v, unit)

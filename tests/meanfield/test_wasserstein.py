@@ -315,3 +315,26 @@ def test_curve_of_distances():
         wasserstein_curve(slow, fast, [0.0, 0.5])
     with pytest.raises(ValueError, match=r"`other` has no time 3"):
         wasserstein_curve(slow, fast, [3.0])
+
+
+def test_a_curve_of_programs_begun_at_the_last_prices():
+    rng = np.random.default_rng(20)
+    times = np.linspace(0, 1, 4)
+
+    class Cloud(types.SimpleNamespace):
+        def __getitem__(self, k):
+            return Empirical(self.points * np.exp(self.rate * self.times[k]))
+
+    slow = Cloud(times=times, points=rng.normal(size=(600, 2)), rate=0.3)
+    fast = Cloud(times=times, points=rng.normal(size=(500, 2)), rate=30.0)  # far out of the first unit of length
+    cold = [wasserstein(slow[k], fast[k]) for k in range(4)]
+    # both are optimal, so they differ by the rounding of costs over the distance
+    np.testing.assert_allclose(wasserstein_curve(slow, fast, times), cold, rtol=1e-12)
+
+
+def test_lengths_whose_squares_overflow():
+    x = np.random.default_rng(21).normal(size=(300, 2))
+    near = transport(Empirical(x), Empirical(x[::-1] + np.array([3.0, 4.0])))
+    far = transport(Empirical(1e200 * x), Empirical(1e200 * x[::-1] + np.array([3e200, 4e200])))
+    assert far.distance == pytest.approx(1e200 * near.distance, rel=1e-13)
+    assert 0 <= far.gap <= 1e-10 * far.distance
