@@ -1,4 +1,4 @@
-"""The command `meanfield`: list the studies, run them, solve a problem of one's own.
+"""The command `meanfield`: list the studies, run them, solve a problem of one's own, test the runner.
 
 Exit status: 0 done, 2 bad input (every problem on a line), 3 a run failed (what finished is kept), 4 a result
 could not be written, 130 interrupted. Nothing heavy is imported before a sub-command needs it.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studies.errors import (
     BAD_INPUT,
@@ -21,14 +23,21 @@ from studies.errors import (
     StoreError,
     nearest,
 )
-from studies.registry import STUDIES
+from studies.interrupts import as_keyboard_interrupts
+from studies.registry import STUDIES, Study
+
+if TYPE_CHECKING:
+    from studies.contract import StudyConfig
+    from studies.runner import Engine
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+def main(arguments: Sequence[str] | None = None, studies: Mapping[str, Study] | None = None) -> int:
+    """Run the command and return its exit status; `studies` are those it knows, the registered ones if left out."""
     chosen = _parser().parse_args(arguments)
+    chosen.studies = STUDIES if studies is None else studies
     try:
-        return chosen.action(chosen)
+        with as_keyboard_interrupts():
+            return chosen.action(chosen)
     except BadInput as error:
         for problem in error.problems:
             _say(problem)
@@ -54,18 +63,36 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(action=_list)
 
     run = commands.add_parser("run", help="run studies", description="Run studies; finished cases are kept.")
-    run.add_argument("names", nargs="+", metavar="NAME", help="a study; see `meanfield list`")
-    run.add_argument("--full", action="store_true", help="the size a paper would print; quick by default")
+    _add_choice(run)
     run.add_argument("--jobs", metavar="N", help="worker processes; as many as usable cores by default")
-    run.add_argument("--seed", metavar="S", default="0", help="seed of everything random; 0 by default")
+    run.add_argument("--dask", metavar="ADDRESS", help="compute on the Dask cluster of the scheduler at ADDRESS")
+    run.add_argument("--shard", metavar="i/N", help="only every N-th case, from the i-th: N such runs share them")
+    run.add_argument("--progress", action="store_true", help="show a bar even if stderr is not a terminal")
     run.add_argument("--out", metavar="DIR", required=True, type=Path, help="folder of the results")
     run.set_defaults(action=_run)
+
+    config = commands.add_parser("config", help="print the configuration of studies as TOML, for run --config")
+    _add_choice(config)
+    config.set_defaults(action=_config)
+
+    test = commands.add_parser("selftest", help="kill real runs and damage real files; see that no bit changes")
+    test.add_argument("--soak", action="store_true", help="100 kills instead of a few; takes minutes")
+    test.add_argument("--seed", metavar="S", default="0", help="of what is killed and when; 0 by default")
+    test.set_defaults(action=_selftest)
 
     solve = commands.add_parser("solve", help="solve a problem given as a TOML file")
     solve.add_argument("problem", metavar="PROBLEM.toml", type=Path, help="the problem; see the README")
     solve.add_argument("--out", metavar="DIR", required=True, type=Path, help="folder of the results")
     solve.set_defaults(action=_solve)
     return parser
+
+
+def _add_choice(command: argparse.ArgumentParser) -> None:
+    """Add what decides a study's numbers."""
+    command.add_argument("names", nargs="+", metavar="NAME", help="a study; see `meanfield list`")
+    command.add_argument("--full", action="store_true", help="the size a paper would print; quick by default")
+    command.add_argument("--seed", metavar="S", help="seed of everything random; 0 by default")
+    command.add_argument("--config", metavar="FILE.toml", type=Path, help="replaces keys of that size; a table a study")
 
 
 class _Version(argparse.Action):
@@ -81,38 +108,113 @@ class _Version(argparse.Action):
         parser.exit(DONE)
 
 
-def _list(_: argparse.Namespace) -> int:
-    width = max(map(len, STUDIES))
-    for study in STUDIES.values():
+def _list(chosen: argparse.Namespace) -> int:
+    width = max(map(len, chosen.studies))
+    for study in chosen.studies.values():
         print(f"{study.name:<{width}}  {study.summary}")
     return DONE
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    problems = [
-        f"no study is called {name!r}. {nearest(name, STUDIES)}" for name in chosen.names if name not in STUDIES
-    ]
+    problems: list[str] = []
     jobs = None if chosen.jobs is None else _integer("--jobs", chosen.jobs, 1, problems)
-    seed = _integer("--seed", chosen.seed, 0, problems)
-    problems += _unusable(chosen.out)
-    if problems:
-        raise BadInput(problems)
+    if chosen.jobs is not None and chosen.dask is not None:
+        problems.append("--jobs is for processes on this machine, --dask for a cluster; give one of them.")
+    shard = None
+    if chosen.shard is not None:
+        from studies.shard import Shard
 
-    from studies import contract, runner
+        try:
+            shard = Shard.read(chosen.shard)
+        except ValueError as error:
+            problems.append(f"--shard {error}")
+    problems += _unusable(chosen.out)
+    configurations = _configurations(chosen, problems)
+
+    from studies import runner
 
     status = DONE
-    for study in (STUDIES[name] for name in dict.fromkeys(chosen.names)):
-        size = contract.load(study).Config
-        config = size.full(seed) if chosen.full else size.quick(seed)
-        outcome = runner.run(study, config, chosen.out, jobs=jobs, progress=sys.stderr.isatty())
-        for failure in outcome.failures:
-            _say(f"{study.name}: {failure.what} failed:\n{failure.reason.rstrip()}")
-        if outcome.failures:
-            _say(f"{study.name}: {len(outcome.failures)} failed; the finished cases are kept in {chosen.out}")
-            status = RUN_FAILED
-        else:
-            print(outcome.table, flush=True)
+    with _engine(chosen.dask) as engine:
+        for study, config in configurations:
+            outcome = runner.run(
+                study,
+                config,
+                chosen.out,
+                jobs=jobs,
+                progress=chosen.progress or sys.stderr.isatty(),
+                shard=shard,
+                engine=engine,
+            )
+            for failure in outcome.failures:
+                _say(f"{study.name}: {failure.what} failed:\n{failure.reason.rstrip()}")
+            if outcome.failures:
+                _say(f"{study.name}: {len(outcome.failures)} failed; the finished cases are kept in {chosen.out}")
+                status = RUN_FAILED
+            elif outcome.summary is None:
+                there = f"{outcome.there} of {outcome.cases} cases are there"
+                print(f"{study.name}: {there}; run without --shard to finish", flush=True)
+            else:
+                print(outcome.table, flush=True)
     return status
+
+
+def _config(chosen: argparse.Namespace) -> int:
+    configurations = _configurations(chosen, [])
+    from studies import configuration
+
+    print("\n".join(configuration.text(study, config) for study, config in configurations), end="", flush=True)
+    return DONE
+
+
+def _configurations(chosen: argparse.Namespace, problems: list[str]) -> list[tuple[Study, StudyConfig]]:
+    """Return what is to be run; if anything is wrong, with it or as `problems` says, all of that is raised."""
+    unknown = [
+        f"no study is called {name!r}. {nearest(name, chosen.studies)}"
+        for name in chosen.names
+        if name not in chosen.studies
+    ]
+    problems = [*unknown, *problems]
+    seed = None if chosen.seed is None else _integer("--seed", chosen.seed, 0, problems)
+    names = [name for name in dict.fromkeys(chosen.names) if name in chosen.studies]
+    if problems and chosen.config is None:
+        raise BadInput(problems)
+
+    from studies import configuration
+
+    tables = {} if chosen.config is None else configuration.read(chosen.config, chosen.studies, problems)
+    found = []
+    for name in names:
+        try:
+            changes = tables.get(name, {})
+            one = configuration.configuration(chosen.studies[name], full=chosen.full, seed=seed, changes=changes)
+            found.append((chosen.studies[name], one))
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(problems)
+    return found
+
+
+@contextmanager
+def _engine(address: str | None) -> Iterator[Engine | None]:
+    """Connect to a cluster, if one is asked for."""
+    if address is None:
+        yield None
+        return
+    from studies import cluster
+
+    with cluster.connected(address) as engine:
+        yield engine
+
+
+def _selftest(chosen: argparse.Namespace) -> int:
+    problems: list[str] = []
+    seed = _integer("--seed", chosen.seed, 0, problems)
+    if problems:
+        raise BadInput(problems)
+    from studies import selftest
+
+    return DONE if selftest.selftest(kills=100 if chosen.soak else 6, seed=seed) else RUN_FAILED
 
 
 def _solve(chosen: argparse.Namespace) -> int:

@@ -41,3 +41,6 @@ _ALL = (
 )
 
 STUDIES = MappingProxyType({study.name: study for study in _ALL})
+
+# Not a claim, and not listed: what `meanfield selftest` runs.
+SELFTEST = Study("selftest", "studies.selftest_study", "tokens and linear algebra, for the test of the runner")

@@ -10,14 +10,24 @@ import studies.__main__ as command
 from studies import errors, registry
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"numba", "matplotlib", "scipy", "numpy", "ot", "pydantic", "tqdm"}
+HEAVY = {"numba", "matplotlib", "scipy", "numpy", "ot", "pydantic", "tqdm", "distributed", "multiprocessing"}
 
 
 def python(*arguments):
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "--help"], ["run", "nothing", "--out", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["list"],
+        ["run", "--help"],
+        ["config", "--help"],
+        ["selftest", "--help"],
+        ["run", "nothing", "--out", "x"],
+    ],
+)
 def test_light_commands_import_nothing_heavy(arguments):
     done = python(
         "-c",
@@ -106,8 +116,36 @@ def test_run_prints_the_table_and_full_is_the_larger_size(fake, tmp_path, capsys
     assert captured.err == ""  # no progress bar: stderr is no terminal
 
 
+def test_a_bar_is_shown_if_it_is_asked_for(fake, tmp_path, capsys):
+    fake.write_text("1 once")
+    assert command.main(["run", "fake", "--progress", "--jobs", "1", "--out", str(tmp_path / "out")]) == errors.DONE
+    said = capsys.readouterr().err
+    assert "0/2 done, 1 running, 0 failed" in said and "2/2 done, 0 running, 0 failed" in said and " left" in said
+    assert "meanfield: fake: attempt 1 of case {'k': 1" in said
+
+
+def test_a_shard_says_what_is_there(fake, tmp_path, capsys):
+    out = ["--out", str(tmp_path / "out"), "--jobs", "1"]
+    assert command.main(["run", "fake", "--shard", "2/2", *out]) == errors.DONE
+    assert command.main(["run", "fake", "--shard", "1/2", *out]) == errors.DONE
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["fake: 1 of 2 cases are there; run without --shard to finish", "sum of squares 1"]
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "1/", "/2", "a/b", "-1/2", "1/0", "1/2/3", "１/2"])
+def test_a_shard_that_is_none_is_bad_input(fake, tmp_path, capsys, shard):
+    assert command.main(["run", "fake", f"--shard={shard}", "--out", str(tmp_path / "out")]) == errors.BAD_INPUT
+    assert f"--shard must be i/N with 1 <= i <= N, as in 1/4; got {shard!r}." in capsys.readouterr().err
+
+
+def test_jobs_and_dask_are_one_too_many(fake, tmp_path, capsys):
+    arguments = ["run", "fake", "--jobs", "1", "--dask", "127.0.0.1:1", "--out", str(tmp_path / "out")]
+    assert command.main(arguments) == errors.BAD_INPUT
+    assert "--jobs is for processes on this machine, --dask for a cluster" in capsys.readouterr().err
+
+
 def test_a_failed_run_is_3_and_says_why(fake, tmp_path, capsys):
-    fake.write_text("raise")
+    fake.write_text("1 raise")
     assert command.main(["run", "fake", "--jobs", "1", "--out", str(tmp_path / "out")]) == errors.RUN_FAILED
     said = capsys.readouterr().err
     assert "'k': 1" in said and "the case went wrong" in said and "1 failed; the finished cases are kept" in said
