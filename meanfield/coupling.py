@@ -19,8 +19,12 @@ from meanfield.quantise import quantise
 from meanfield.uniform import Uniform
 from meanfield.wasserstein import transport
 from particles.checks import Array
+from particles.dynamics import Dynamics
+from particles.march import march
 from particles.measure import Empirical, Measure
+from particles.steppers import Adaptive
 
+_LEAST = 2  # nodes along an axis, or on a panel of levels
 _LINE_PANELS = np.array([0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0])  # levels: finer where tails may be
 
 
@@ -71,20 +75,42 @@ def optimal_coupling(mu: Measure, nu: Measure, pairs: int = 256) -> Coupling:
     if mu.dim != nu.dim:
         raise ValueError(f"`mu` and `nu` must live in one dimension; got {mu.dim} and {nu.dim}.")
     if isinstance(mu, Uniform) and isinstance(nu, Uniform):
-        rule = TensorRule.on_box(mu.lower, mu.upper, max(4, round(pairs ** (1 / mu.dim))))
+        rule = TensorRule.on_box(mu.lower, mu.upper, max(_LEAST, round(pairs ** (1 / mu.dim))))
         scale = (nu.upper - nu.lower) / (mu.upper - mu.lower)
         return Coupling(rule.points, nu.lower + (rule.points - mu.lower) * scale, _normalised(rule.weights))
     if isinstance(mu, Gaussian) and isinstance(nu, Gaussian):
-        nodes = mu.quadrature(max(4, round(pairs ** (1 / mu.dim))))
+        nodes = mu.quadrature(max(_LEAST, round(pairs ** (1 / mu.dim))))
         return Coupling(nodes.points, nu.mean + (nodes.points - mu.mean) @ _gaussian_map(mu, nu).T, nodes.weights)
     if mu.dim == 1 and not (isinstance(mu, Empirical) or isinstance(nu, Empirical)):
-        levels = AxisRule(_LINE_PANELS, max(4, pairs // (len(_LINE_PANELS) - 1)))
+        levels = AxisRule(_LINE_PANELS, max(_LEAST, pairs // (len(_LINE_PANELS) - 1)))
         x, y = (quantile(measure)(levels.nodes)[:, None] for measure in (mu, nu))
         return Coupling(x, y, _normalised(levels.weights))
     left, right = quantise(mu, pairs)[0], quantise(nu, pairs)[0]
     plan = transport(left, right).coupling
     assert plan is not None  # as there are atoms on both sides
     return Coupling(left.points[plan.row], right.points[plan.col], _normalised(plan.data))
+
+
+def moved_coupling(law: Dynamics, start: Coupling, times: Array, tol: float = 1e-9) -> list[Coupling]:
+    """Return the coupling at each depth, either end moved by its own measure.
+
+    Raises
+    ------
+    ValueError
+        If the run could not be finished.
+    """
+    n = len(start.weights)
+    mu, nu = start.mu, start.nu
+
+    def velocity(t: float, ends: Array) -> Array:
+        x, y = ends[:n], ends[n:]
+        return np.concatenate([law.velocity(t, x, mu.moved_to(x)), law.velocity(t, y, nu.moved_to(y))])
+
+    stepper = Adaptive(rtol=tol, atol=1e-2 * tol)
+    run = march(velocity, np.concatenate([start.x, start.y]), times, stepper, row="pair")
+    if len(run.states) < len(times):
+        raise ValueError(f"no report: {run.message}.")
+    return [start.moved_to(state[:n], state[n:]) for state in run.states]
 
 
 def _normalised(weights: Array) -> Array:

@@ -1,19 +1,18 @@
 """The stability estimate (6.6), W2(mu_t, nu_t) <= e^{C t} W2(mu_0, nu_0), with constants that can be computed.
 
-A priori, on the ball of radius R_t = R e^{|V| t} that holds both supports, with M_t = |Q||K| R_t^2 ((6.3), (6.5)):
+Along a coupling of mu_0 and nu_0 whose two ends move with their own measures, D(t)^2 = int |x(t) - y(t)|^2 dpi,
 
-    C(t) = |V||B| R_t^2 + |V| e^{2 M_t} (1 + 2 M_t)
+    W2(mu_t, nu_t) <= D(t) <= D(0) e^(int sharp) <= D(0) e^(int L1 + L2) <= D(0) e^(int C),
 
-A posteriori, along a coupling of mu_0 and nu_0 whose two ends move with their own measures,
-D(t)^2 = int |x(t) - y(t)|^2 dpi: W2(t) <= D(t) and D' <= (L1 + L2) D with
+five numbers of which each is at least the one before. The rates, in the order of `meanfield.stability_rates`, are
+bounds on D'/D for the pairs that stand for the coupling, which are an exact pair of solutions in their own right;
+`sharp` is the least of three bounds on D(t): by the logarithmic norm of the field as an operator on the pairs, by rates
+averaged over the pairs, and by the modes of the displacement (`meanfield.stability_modes`). C is the constant
+a priori (`meanfield.stability_bounds`). (6.5), which it rests on, holds on a ball only, not on all of R^d as printed,
+so the radius matters.
 
-    L1(t) = sup |D_x velocity| on the segments between coupled points
-    L2(t) = sum_h |V_h| sup_s ( int kappa_s(B_h^T y)^2 dnu(y) )^{1/2},
-    kappa_s(a)^2 = E_s[(1 + |a||Y_s - m_s|)^2 e^{<a,Y_s> - Lambda_s(a)}],   Y_s = (1-s) y + s x,
-
-E_s and m_s being expectation and mean under the law of Y_s tilted by e^{<a,.>}: d/ds grad Lambda_s(a) is
-E_s[(I + (Y_s - m_s) a^T)(x - y)], to which Cauchy's inequality applies. (6.5) holds on a ball only, not on all of
-R^d as printed, so the radius matters.
+What is not exact is estimated, and stands in `errors`: that of the pairs' quadrature and of the steps by a coarser
+coupling moved with looser steps, that of integrals over depth by every second depth. The distance has an interval.
 
 References
 ----------
@@ -22,32 +21,40 @@ Geshkovski, Letrouit, Polyanskiy, Rigollet, arXiv 2305.05465, Prop. 6.5.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from meanfield.coupling import Coupling, optimal_coupling
+from meanfield.coupling import Coupling, moved_coupling, optimal_coupling
+from meanfield.curve import Curve
 from meanfield.gaussian import Gaussian
 from meanfield.solve import Method, solve
-from meanfield.wasserstein import transport
-from particles.attention import Attention
+from meanfield.stability_bounds import a_priori_exponent, radius_of
+from meanfield.stability_modes import Modes
+from meanfield.stability_rates import Rates, lifted, rates_of
+from meanfield.wasserstein import transport, wasserstein
 from particles.checks import Array
 from particles.dynamics import Dynamics
-from particles.march import march
-from particles.measure import Empirical, Measure
-from particles.steppers import Adaptive
+from particles.measure import Measure
 
-_SEGMENT = np.linspace(0.0, 1.0, 5)  # where suprema over s in [0, 1] are taken
-_SIMPSON = np.array([1.0, 4.0, 1.0]) / 6
+ORDER = ("measured", "coupled", "sharp", "a_posteriori", "a_priori")
+_PARTS = 4  # of the time between two depths, at whose ends rates are taken
+_COARSER = 0.5  # of the pairs, for the error of the quadrature
+_TIGHT, _LOOSE = 1e-9, 1e-7  # relative tolerances of the pairs' steps
+_ON_THE_LINE = 1e-10  # relative error of a distance on the line, and of a linear program between atoms
 _LOG_LARGEST = float(np.log(np.finfo(float).max))
-_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False)
 class StabilityReport:
-    """Four numbers for each depth, each at least the one before: growth factors of the distance since depth 0.
+    """Five numbers for each depth, each at least the one before: growth factors of the distance since depth 0.
+
+    All are divided by the same W2(mu_0, nu_0): D(0) where the distance measured at depth 0 is that to within its
+    errors, else the nearest value that is.
 
     Attributes
     ----------
@@ -55,27 +62,61 @@ class StabilityReport:
         Depths.
     measured : (m,) array
         W2(mu_t, nu_t) / W2(mu_0, nu_0).
+    between : (2, m) array
+        The ends of the interval in which that ratio's numerator lies, by the gap and the quantisation of the distance,
+        the error that the method states for its curve, and Gelbrich's bound from below; over W2(mu_0, nu_0).
+    atoms : (m,) array
+        W2 between the two sides of the moved pairs, read as atoms, over W2(mu_0, nu_0): at most `coupled`.
     coupled : (m,) array
         D(t) / W2(mu_0, nu_0). The first entry is 1 where an optimal coupling is known; more where the coupling is an
         optimal plan between atoms that stand for the measures.
+    sharp : (m,) array
+        The least of the bounds `exponents["modes"]`, `["log_norm"]` and `["averaged"]`.
     a_posteriori : (m,) array
-        D(0) / W2(mu_0, nu_0) exp int_0^t (L1 + L2), suprema taken over sampled points.
+        D(0) / W2(mu_0, nu_0) exp int_0^t (L1 + L2).
     a_priori : (m,) array
-        exp int_0^t C; inf where it leaves double precision.
+        D(0) / W2(mu_0, nu_0) exp int_0^t C; inf where it leaves double precision.
     a_priori_exponent : (m,) array
         int_0^t C itself.
+    exponents : dict of (m,) arrays
+        Logarithms of "coupled", "sharp", "a_posteriori" and "a_priori", and of the ladder between the second and the
+        third: "modes", "log_norm", "averaged", "split". "exact" is log of D(0)/W2(0) plus the integral of D'/D, which
+        is "coupled" but for the integration over depth.
+    errors : dict of (m,) arrays
+        Estimated errors of the logarithms of "coupled", "sharp", "a_posteriori" and "a_priori".
     """
 
     times: Array
     measured: Array
+    between: Array
+    atoms: Array
     coupled: Array
+    sharp: Array
     a_posteriori: Array
     a_priori: Array
     a_priori_exponent: Array
+    exponents: dict[str, Array]
+    errors: dict[str, Array]
+
+    @property
+    def in_order(self) -> Array:
+        """Whether each number is at most the next but for the errors of both, shape (4, m)."""
+        with np.errstate(divide="ignore"):
+            low = [np.log(self.between[0])] + [self.exponents[name] - self.errors[name] for name in ORDER[1:-1]]
+        high = [self.exponents[name] + self.errors[name] for name in ORDER[1:]]
+        return np.array([left <= right for left, right in zip(low, high, strict=True)])
 
 
 def stability_report(
-    law: Dynamics, mu0: Measure, nu0: Measure, times: Any, *, method: Method, pairs: int = 256, atoms: int = 1024
+    law: Dynamics,
+    mu0: Measure,
+    nu0: Measure,
+    times: Any,
+    *,
+    method: Method,
+    pairs: int = 128,
+    atoms: int = 1024,
+    coupling: Callable[[int], Coupling] | None = None,
 ) -> StabilityReport:
     """Hold the growth of W2(mu_t, nu_t) against the bounds of Prop. 6.5.
 
@@ -86,13 +127,15 @@ def stability_report(
     mu0, nu0 : measures
         The initial measures, at a positive distance.
     times : (m,) array
-        Depths, the first being 0.
+        Depths, the first being 0. Rates are integrated over depth by Simpson's rule on four parts between any two.
     method : Method
         Solves for mu_t and nu_t, whose distance is measured.
     pairs : int
-        About how many pairs stand for the coupling.
+        About how many pairs stand for the coupling. The work grows like the cube of pairs times dimension.
     atoms : int
         At most so many atoms stand for a density in d >= 2 when the distance is measured.
+    coupling : callable, optional
+        Gives a coupling of mu0 and nu0 in about the number of pairs it is called with; `optimal_coupling` if left out.
 
     Raises
     ------
@@ -103,130 +146,139 @@ def stability_report(
     for run in (curve, other):
         if run.status == "stopped":
             raise ValueError(f"no report: {run.message}.")
-    depths = curve.times
-    distances = np.array([transport(curve[k], other[k], atoms=atoms).distance for k in range(len(depths))])
-    if not distances[0] > 0 or depths[0] != 0:
-        raise ValueError("`mu0` and `nu0` must be at a positive distance, and `times` must begin at 0.")
-    fine = np.sort(np.concatenate([depths, 0.5 * (depths[1:] + depths[:-1])]))
-    along = moved_coupling(law, optimal_coupling(mu0, nu0, pairs), fine)
-    rates = np.array([growth_rate(law, t, here) for t, here in zip(fine, along, strict=True)])
-    spread = np.array([here.distance for here in along[::2]])
-    exponent = a_priori_exponent(law, _radius(mu0, nu0), depths)
-    return StabilityReport(
-        times=depths,
-        measured=distances / distances[0],
-        coupled=spread / distances[0],
-        a_posteriori=_exp(np.log(spread[0] / distances[0]) + _simpson(rates, np.diff(depths))),
-        a_priori=_exp(exponent),
-        a_priori_exponent=exponent,
+    if curve.times[0] != 0:
+        raise ValueError(f"`times` must begin at 0; got {curve.times[0]:.6g}.")
+    distances = measured_distances(curve, other, atoms)
+    if not distances[0, 0] > 0:
+        raise ValueError("`mu0` and `nu0` must be at a positive distance.")
+    couple = partial(optimal_coupling, mu0, nu0) if coupling is None else coupling
+    report = growth_report(law, couple, curve.times, pairs, radius=radius_of(mu0, nu0))
+    start = float(np.clip(np.exp(report.exponents["coupled"][0]), *distances[1:, 0]))
+    return report.against(distances, start)
+
+
+def measured_distances(curve: Curve, other: Curve, atoms: int) -> Array:
+    """Return W2 at each depth, and the least and the largest that it can be; shape (3, m)."""
+    stated = sum(float(run.stats.get("estimate_w2", 0.0)) for run in (curve, other))
+    found = []
+    for mu, nu in zip(curve.measures, other.measures, strict=True):
+        plan = transport(mu, nu, atoms=atoms)
+        error = plan.quantisation + stated + _ON_THE_LINE * plan.distance + getattr(plan, "marginal_error", 0.0)
+        least = plan.distance - plan.gap - error
+        if mu.dim > 1:
+            gelbrich = wasserstein(Gaussian(mu.mean, mu.cov), Gaussian(nu.mean, nu.cov))
+            least = max(least, gelbrich * (1 - _ON_THE_LINE) - stated)
+        found.append((max(plan.distance, least), max(0.0, least), plan.distance + error))
+    return np.array(found).T
+
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """What is known of a coupling alone: everything but the measured distance, not divided by it."""
+
+    times: Array
+    atoms: Array
+    exponents: dict[str, Array]
+    errors: dict[str, Array]
+    a_priori_exponent: Array
+
+    def against(self, distances: Array, start: float) -> StabilityReport:
+        """Return the report, with everything divided by `start`."""
+        exponents = {name: values - np.log(start) for name, values in self.exponents.items()}
+        factor = {name: _exp(values) for name, values in exponents.items()}
+        return StabilityReport(
+            times=self.times,
+            measured=distances[0] / start,
+            between=distances[1:] / start,
+            atoms=self.atoms / start,
+            **{name: factor[name] for name in ORDER[1:]},
+            a_priori_exponent=self.a_priori_exponent,
+            exponents=exponents,
+            errors=self.errors,
+        )
+
+
+def growth_report(
+    law: Dynamics, couple: Callable[[int], Coupling], times: Array, pairs: int, *, radius: float
+) -> Growth:
+    """Return D(t) and all bounds on it, for a coupling given as a function of the number of pairs."""
+    start = couple(pairs)
+    fine = np.concatenate([np.linspace(a, b, _PARTS, endpoint=False) for a, b in pairwise(times)] + [times[-1:]])
+    along = moved_coupling(law, start, fine, _TIGHT)
+    ends = along[::_PARTS]
+    spread = np.array([here.distance for here in ends])
+    looser = moved_coupling(law, couple(max(2, round(_COARSER * pairs))), times, _LOOSE)
+    coarse = np.array([here.distance for here in looser])
+    exponents, errors = _integrated(law, fine, along)
+    prior = a_priori_exponent(law, radius, times)
+    exponents = {"coupled": np.log(spread / spread[0]), **exponents, "a_priori": prior}
+    errors = {"coupled": np.abs(np.log(coarse / spread)), **errors, "a_priori": 1e-8 * np.nan_to_num(prior, posinf=0.0)}
+    return Growth(
+        times=times,
+        atoms=np.array([wasserstein(here.mu, here.nu) for here in ends]),
+        exponents={name: values + np.log(spread[0]) for name, values in exponents.items()},
+        errors=errors,
+        a_priori_exponent=prior,
     )
 
 
-def moved_coupling(law: Dynamics, start: Coupling, times: Array) -> list[Coupling]:
-    """Return the coupling at each depth, either end moved by its own measure."""
-    n = len(start.weights)
-    mu, nu = start.mu, start.nu
-
-    def velocity(t: float, ends: Array) -> Array:
-        x, y = ends[:n], ends[n:]
-        return np.concatenate([law.velocity(t, x, mu.moved_to(x)), law.velocity(t, y, nu.moved_to(y))])
-
-    run = march(velocity, np.concatenate([start.x, start.y]), times, Adaptive(rtol=1e-9, atol=1e-11), row="pair")
-    if len(run.states) < len(times):
-        raise ValueError(f"no report: {run.message}.")
-    return [start.moved_to(state[:n], state[n:]) for state in run.states]
-
-
-def growth_rate(law: Dynamics, t: float, pairs: Coupling) -> float:
-    """L1(t) + L2(t) for a coupling at depth t."""
-    return spatial_rate(law, t, pairs) + measure_rate(law.attention_at(t), pairs)
-
-
-def spatial_rate(law: Dynamics, t: float, pairs: Coupling) -> float:
-    """L1(t), the largest |D_x velocity| in the field of mu on the segments from y to x."""
-    segment = np.concatenate([(1 - s) * pairs.y + s * pairs.x for s in _SEGMENT])
-    return float(np.linalg.norm(law.jacobian(t, segment, pairs.mu), ord=2, axis=(1, 2)).max())
-
-
-def measure_rate(attention: Attention, pairs: Coupling) -> float:
-    """L2(t) for the pairs' coupling."""
-    total = 0.0
-    for B, V in attention.heads:
-        directions = pairs.y @ B
-        squares = [
-            pairs.weights @ _kappa_squared(directions, Empirical((1 - s) * pairs.y + s * pairs.x, pairs.weights))
-            for s in _SEGMENT
-        ]
-        total += _norm(V) * float(np.sqrt(max(squares)))
-    return total
+def _integrated(law: Dynamics, fine: Array, along: list[Coupling]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the exponents of all bounds between D and the one a priori at every `_PARTS`th depth, and their errors."""
+    modes = Modes.of(along[0])
+    start = along[0].distance
+    found, matrices = [], []
+    by_modes = [0.0]
+    for k, (t, here) in enumerate(zip(fine, along, strict=True)):
+        lift = lifted(law, t, here)
+        found.append(rates_of(law, t, here, lift))
+        matrices.append(lift.matrix)
+        if k % _PARTS == 0 and k > 0:
+            h = float(t - fine[k - _PARTS])
+            modes, matrices = modes.moved(matrices, h), matrices[-1:]
+            done = _exponent([rate.log_norm for rate in found], fine[: k + 1])
+            exponent = float(done[0][-1] + done[1][-1])
+            by_modes.append(modes.bound(_forced(found, fine[: k + 1], exponent)) - np.log(start))
+    names = {
+        "exact": "exact",
+        "log_norm": "log_norm",
+        "averaged": "averaged",
+        "split": "split",
+        "a_posteriori": "basic",
+    }
+    integrals = {name: _exponent([getattr(rate, key) for rate in found], fine) for name, key in names.items()}
+    exponents = {name: values for name, (values, _) in integrals.items()} | {"modes": np.array(by_modes)}
+    errors = {name: error for name, (_, error) in integrals.items()} | {"modes": np.zeros(len(by_modes))}
+    choices = ("modes", "log_norm", "averaged")
+    upper = np.array([exponents[name] + errors[name] for name in choices])
+    best = upper.argmin(axis=0)
+    columns = np.arange(len(best))
+    exponents["sharp"] = np.array([exponents[name] for name in choices])[best, columns]
+    errors["sharp"] = np.array([errors[name] for name in choices])[best, columns]
+    return exponents, errors
 
 
-def _kappa_squared(a: Array, law: Empirical) -> Array:
-    """kappa(a)^2 = sum_i w_i (1 + |a||Y_i - m|)^2 e^{2(<a,Y_i> - Lambda(a))} for each direction a (m, d)."""
-    cgf, means = law.cgf_and_mean(a)
-    out = np.empty(len(a))
-    for k in range(0, len(a), _ROWS):
-        rows = slice(k, k + _ROWS)
-        away = np.linalg.norm(law.points[None, :, :] - means[rows, None, :], axis=2)
-        density = np.exp(a[rows] @ law.points.T - cgf[rows, None])
-        sizes = np.linalg.norm(a[rows], axis=1)[:, None]
-        out[rows] = ((1 + sizes * away) * density) ** 2 @ law.weights
-    return out
-
-
-def a_priori_exponent(law: Dynamics, radius: float, times: Array) -> Array:
-    """int_0^t C(s) ds for supports in the ball of the given radius, plus log |F(t)^{-1}| in a rescaled frame.
-
-    With several heads the constants of the heads add up.
-    """
-    from scipy.integrate import quad_vec  # takes a quarter of a second to import
-
-    heads = _head_norms(law.attention_at(0.0))
-    growth = sum(v for v, _, _ in heads)
-
-    def constant(s: float) -> float:
-        square = (radius * np.exp(growth * s)) ** 2
-        return sum(v * (b * square + np.exp(2 * m * square) * (1 + 2 * m * square)) for v, b, m in heads)
-
-    total, exponents = 0.0, [0.0]
-    with np.errstate(over="ignore"):
-        for start, end in pairwise(times):
-            finite = np.isfinite(constant(end))
-            total += quad_vec(constant, start, end, epsrel=1e-8)[0] if finite else np.inf
-            exponents.append(total)
-    frames = [np.log(np.linalg.norm(np.linalg.inv(law.frame(t)), ord=2)) for t in times]
-    return np.array(exponents) + np.array(frames)
-
-
-def _head_norms(attention: Attention) -> list[tuple[float, float, float]]:
-    """Return (|V|, |B|, |Q||K|) for each head."""
-    queries, keys = (m.reshape(-1, *m.shape[-2:]) for m in (attention.Q, attention.K))
-    return [
-        (_norm(V), _norm(B), _norm(Q) * _norm(K)) for (B, V), Q, K in zip(attention.heads, queries, keys, strict=True)
-    ]
-
-
-def _norm(matrix: Array) -> float:
-    return float(np.linalg.norm(matrix, ord=2))
-
-
-def _radius(mu: Measure, nu: Measure) -> float:
-    """Radius of a ball round 0 that holds both supports."""
-    return max(map(_reach, (mu, nu)))
-
-
-def _reach(mu: Any) -> float:
-    if isinstance(mu, Gaussian):
+def _forced(found: list[Rates], fine: Array, exponent: float) -> float:
+    """int_0^t e^(Lambda(t) - Lambda(s)) |e(s)| ds by the trapezoidal rule: e is far below the rest, or all is lost."""
+    missed = np.array([rate.missed for rate in found])
+    if not missed.any():
+        return 0.0
+    lost = np.array([rate.log_norm for rate in found])
+    through = np.concatenate([[0.0], np.cumsum(0.5 * np.diff(fine) * (lost[1:] + lost[:-1]))])
+    grown = exponent - through
+    if grown.max() > _LOG_LARGEST:
         return np.inf
-    if isinstance(mu, Empirical):
-        return float(np.linalg.norm(mu.points, axis=1).max())
-    return float(np.linalg.norm(np.maximum(np.abs(mu.lower), np.abs(mu.upper))))
+    return float(np.trapezoid(missed * np.exp(grown), fine))
 
 
-def _simpson(rates: Array, steps: Array) -> Array:
-    """Cumulative integral from values at the ends and the midpoint of each step."""
-    pieces = steps * (_SIMPSON[0] * rates[:-1:2] + _SIMPSON[1] * rates[1::2] + _SIMPSON[2] * rates[2::2])
-    return np.concatenate([[0.0], np.cumsum(pieces)])
+def _exponent(rates: list[float], fine: Array) -> tuple[Array, Array]:
+    """Cumulative integral over depth at every `_PARTS`th place by Simpson's rule, and its estimated error."""
+    r = np.array(rates).copy()
+    h = np.diff(fine)[::_PARTS]
+    first, second, third, fourth, last = (r[k : len(r) - _PARTS + k : _PARTS] for k in range(_PARTS + 1))
+    whole = h * _PARTS / 12 * (first + 4 * second + 2 * third + 4 * fourth + last)
+    rough = h * _PARTS / 6 * (first + 4 * third + last)
+    value, error = (np.concatenate([[0.0], np.cumsum(part)]) for part in (whole, np.abs(whole - rough)))
+    return value, error
 
 
 def _exp(exponent: Array) -> Array:
