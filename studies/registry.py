@@ -30,7 +30,7 @@ _ALL = (
     Study(
         "convergence",
         "studies.convergence",
-        "W2 from n random tokens to the mean-field limit, and its rate in n",
+        "W2 and field error from n tokens to the limit in d = 1, 2, 3, and their rates in n",
     ),
     Study(
         "agreement",

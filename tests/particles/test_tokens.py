@@ -47,6 +47,43 @@ def test_tokens_by_quantiles() -> None:
     assert many[499] == pytest.approx(0.0, abs=1e-15)
 
 
+def test_products_of_quantiles() -> None:
+    points = tokens.by_quantile_products(27, [lambda u: u, norm.ppf, lambda u: 2 * u])
+    assert points.shape == (27, 3)
+    assert_allclose(points[:9, 0], 1 / 6, rtol=1e-15)  # the last axis runs fastest
+    assert_allclose(points[:3, 2], [1 / 3, 1, 5 / 3], rtol=1e-15)
+    assert_allclose(points[::3, 1][:3], tokens.by_quantiles(3, norm.ppf)[:, 0])
+    assert_array_equal(tokens.by_quantile_products(5, [norm.ppf]), tokens.by_quantiles(5, norm.ppf))
+
+
+@pytest.mark.parametrize("m", [2, 9, 10, 100])
+def test_a_power_is_known_as_one(m: int) -> None:
+    # 1000^(1/3) is 9.99... in double precision
+    assert len(tokens.by_quantile_products(m**3, [lambda u: u] * 3)) == m**3
+
+
+def test_quadrature_integrates_polynomials() -> None:
+    mu = tokens.by_quadrature(4, [-1.0, 0.0], [1.0, 2.0])
+    assert mu.points.shape == (16, 2)
+    x, y = mu.points.T
+    # degree 2 n - 1 = 7 along each axis: E x^6 = 1/7, E y^7 = 2^7/8
+    assert mu.weights @ (x**6 * y**7) == pytest.approx(16 / 7, rel=1e-13)
+    assert mu.weights @ (x**7) == pytest.approx(0, abs=1e-15)
+
+
+def test_quadrature_with_a_density() -> None:
+    mu = tokens.by_quadrature(12, [0.0], [1.0], lambda x: 7 * np.exp(x[:, 0]))
+    exact = 1 / (np.e - 1)  # of int x e^x over int e^x
+    assert mu.mean[0] == pytest.approx(exact, rel=1e-13)  # 12 nodes leave less than rounding
+    assert mu.weights.sum() == pytest.approx(1, rel=1e-15)
+
+
+@pytest.mark.parametrize("pdf", [lambda x: x[:, 0], lambda x: 0 * x[:, 0], lambda x: x, lambda x: x[:, 0] * np.nan])
+def test_no_density_is_refused(pdf) -> None:
+    with pytest.raises(ValueError, match="`pdf` must return a finite density >= 0"):
+        tokens.by_quadrature(3, [-1.0], [1.0], pdf)
+
+
 @pytest.mark.parametrize("dim", [1, 2, 5])
 def test_tokens_on_the_sphere(dim: int, rng: np.random.Generator) -> None:
     points = tokens.on_sphere(5000, dim, rng, radius=3.0)
@@ -68,6 +105,10 @@ def test_tokens_on_the_sphere(dim: int, rng: np.random.Generator) -> None:
         (lambda rng: tokens.quasi_random(4, [0], [1, 1], rng), "`lower` and `upper` must have shape"),
         (lambda rng: tokens.on_box(4, [np.nan], [1], rng), "`lower` must be finite; got nan at index"),
         (lambda rng: tokens.by_quantiles(-1, norm.ppf), "`n` must be an integer of at least 1; got -1"),
+        (lambda rng: tokens.by_quantile_products(8, [norm.ppf] * 2), "`n` must be the power 2 of an integer, 4 or 9"),
+        (lambda rng: tokens.by_quantile_products(8, []), "`quantiles` must hold at least one quantile function"),
+        (lambda rng: tokens.by_quadrature(0, [0], [1]), "`n` must be an integer of at least 1; got 0"),
+        (lambda rng: tokens.by_quadrature(3, [1], [0]), "`lower` must be below `upper`"),
         (lambda rng: tokens.on_sphere(3, 0, rng), "`dim` must be an integer of at least 1; got 0"),
         (lambda rng: tokens.on_sphere(3, 2, rng, radius=-1), "`radius` must be a positive number; got -1"),
     ],

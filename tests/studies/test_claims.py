@@ -1,4 +1,4 @@
-"""The three studies in their quick size: what they claim, asserted from their own numbers."""
+"""The study `agreement` in its quick size: what it claims, asserted from its own numbers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 
-from studies import agreement, convergence, stability
+from studies import agreement
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,16 +31,6 @@ def complete(study: ModuleType, summary: dict[str, Any]) -> bool:
 @pytest.fixture(scope="module")
 def agreeing() -> dict[str, Any]:
     return summarised(agreement)
-
-
-@pytest.fixture(scope="module")
-def stable() -> dict[str, Any]:
-    return summarised(stability)
-
-
-@pytest.fixture(scope="module")
-def converging() -> dict[str, Any]:
-    return summarised(convergence)
 
 
 def of(summary: dict[str, Any], problem: str, method: str) -> dict[str, Any]:
@@ -103,68 +92,3 @@ class TestAgreement:
     def test_mass_is_kept_and_positive(self, agreeing):
         assert agreeing["headline"]["largest_mass_error"] <= 1e-13
         assert agreeing["headline"]["least_cell_mass"] >= 0
-
-
-@pytest.mark.xdist_group("stability")
-class TestStability:
-    def test_is_complete(self, stable):
-        assert complete(stability, stable)
-
-    def test_each_bound_dominates_the_one_before(self, stable):
-        for row in stable["rows"]:
-            measured, coupled, posterior, prior = (
-                np.log(np.array(row["by_particles"])[1:]),
-                np.log(np.array(row["coupled"])[1:]),
-                np.array(row["a_posteriori_exponent"])[1:],
-                np.array(row["a_priori_exponent"])[1:],
-            )
-            # where the coupling stays optimal the first two are one number, right to the quadrature: 1e-6
-            assert (measured <= coupled + 1e-6).all()
-            assert (coupled < posterior).all()
-            assert (posterior < prior).all()
-        assert stable["headline"]["bounds_hold"]
-
-    def test_methods_agree(self, stable):
-        for row in stable["rows"]:
-            # on the line: 256 cells, order 2. In the plane: 32 cells, and atoms a fourth of the distance apart
-            assert row["methods_differ_by"] < (5e-4 if row["value"] != "Fig. 6" else 0.03)
-
-    def test_exponents(self, stable):
-        exponents = {(row["value"], row["pair"]): row["exponent"] for row in stable["rows"]}
-        # X[mu](x + s) under a shift by s: to first order the distance grows like e^{(V + variance) t}; V = -1 contracts
-        assert all(exponents["-1", pair] < -0.4 for pair in stability.PAIRS)
-        assert 1.0 < exponents["1", "shift"] < 1.5
-        assert stable["headline"]["largest_exponent"] == max(exponents.values())
-
-    def test_a_posteriori_is_useful_where_a_priori_is_not(self, stable):
-        for row in stable["rows"]:
-            assert row["a_posteriori"] < 3 < 1e6 < row["a_priori"]
-
-
-@pytest.mark.xdist_group("convergence")
-class TestConvergence:
-    def test_is_complete(self, converging):
-        assert complete(convergence, converging)
-
-    def test_slopes(self, converging):
-        for row in converging["rows"]:
-            low, high = row["slope_interval"]
-            assert low < row["slope"] < high
-            # two standard errors of the slope at this number of replicas, and the finite-n terms
-            assert abs(row["slope"] - row["theory_slope"]) < 0.06
-
-    def test_independent_tokens_of_a_uniform_law_on_the_line(self, converging):
-        start = next(row for row in converging["rows"] if (row["dim"], row["time"]) == (1, 0.0))
-        assert start["slope_interval"][0] < -0.5 < start["slope_interval"][1]
-        # E W2^2 = (b - a)^2 / (6 n) exactly to leading order, and E W2 <= (E W2^2)^{1/2}
-        assert start["mean"][0] < 1.1 * np.sqrt(4 / (6 * 32))
-
-    def test_limit_is_known_well_enough(self, converging):
-        for row in converging["rows"]:
-            # in the plane the bound adds in squares: 0.28^2 / 2 is 4 % of the least distance
-            assert row["limit_bound"] < 0.28 * row["mean"][-1]
-
-    def test_sizes_are_the_ones_promised(self, converging):
-        for row in converging["rows"]:
-            assert row["n"] == [2**k for k in range(5, 13 if row["dim"] == 1 else 11)]
-            assert row["replicas"] >= 16
