@@ -25,7 +25,8 @@ import numpy as np
 from scipy import sparse
 
 from meanfield.blocks import blocks
-from meanfield.costs import scaled
+from meanfield.costs import carriers, scaled
+from meanfield.gaussian import Gaussian, bures, optimal_map
 from meanfield.line_distance import distance, in_order
 from meanfield.program import Program, solve
 from meanfield.quantiles import quantile
@@ -67,19 +68,21 @@ def wasserstein_bounds(mu: Measure, nu: Measure, coupling: Any = None) -> tuple[
     A million atoms take a few seconds, `transport` between as many would take days. The bounds are far apart where the
     distance is small beside what keeps the atoms of either measure apart, unless a good coupling is given.
     """
-    check_pair(mu, nu)
+    problems = checks.Problems()
+    check_pair(mu, nu, problems)
+    problems.raise_if_any()
     if coupling is None and (mu.dim == 1 or is_gaussian_pair(mu, nu, 2)):
         exact = transport(mu, nu).distance
         return exact, exact
     given = None if coupling is None else _checked(coupling, mu, nu)
     (sources, error), (targets, other) = quantise(mu, _ATOMS), quantise(nu, _ATOMS)
-    rows, columns = np.flatnonzero(sources.weights), np.flatnonzero(targets.weights)
-    a, b = (weights / weights.sum() for weights in (sources.weights[rows], targets.weights[columns]))
+    (rows, a), (columns, b) = carriers(sources), carriers(targets)
     x, y, unit = scaled(sources.points[rows], targets.points[columns], a, b, 1.0)
     rounding = _ROUNDINGS * _EPS * math.sqrt(mu.dim)
-    low, high = _between_blocks(x, y, a, b)
-    low = max(low, _gelbrich(x, y, a, b), _projections(x, y, a, b))
-    high = min(high, _cost(x, y, _halving(x, y, a, b)))
+    left, right = Empirical(x, a), Empirical(y, b)
+    low, high = _between_blocks(left, right)
+    low = max(low, _gelbrich(left, right), _projections(left, right))
+    high = min(high, _cost(x, y, _halving(left, right)))
     if len(a) == len(b) and (a == b).all():
         high = min(high, math.sqrt(a @ ((x - y) ** 2).sum(axis=1)))
     if given is not None:
@@ -110,8 +113,8 @@ def _checked(coupling: Any, mu: Measure, nu: Measure) -> sparse.coo_array:
     return sparse.coo_array(coupling)
 
 
-def _between_blocks(x: Array, y: Array, a: Array, b: Array) -> tuple[float, float]:
-    (left, right) = (blocks(points, masses, _BLOCKS) for points, masses in ((x, a), (y, b)))
+def _between_blocks(mu: Empirical, nu: Empirical) -> tuple[float, float]:
+    left, right = (blocks(measure.points, measure.weights, _BLOCKS) for measure in (mu, nu))
     found = solve(
         Program(left.centroids, right.centroids, left.masses / left.masses.sum(), right.masses / right.masses.sum(), 2)
     )
@@ -120,60 +123,42 @@ def _between_blocks(x: Array, y: Array, a: Array, b: Array) -> tuple[float, floa
     return low, math.sqrt(found.cost + within)
 
 
-def _gelbrich(x: Array, y: Array, a: Array, b: Array) -> float:
-    """Root of the first bound: ||A - B U||_F^2 with A A^T = S, B B^T = T and U the polar factor of B^T A."""
-    (m, S), (n, T) = _moments(x, a), _moments(y, b)
-    A, B = _root(S), _root(T)
-    left, _, right = np.linalg.svd(B.T @ A)
-    # rounding in S and T moves their roots by no more than its own root
-    rounding = 2 * math.sqrt(_ROUNDINGS * _EPS * float(np.trace(S) + np.trace(T)))
-    spread = max(0.0, float(np.linalg.norm(A - B @ (left @ right))) - rounding)
-    return math.hypot(float(np.linalg.norm(m - n)), spread)
+def _gelbrich(mu: Empirical, nu: Empirical) -> float:
+    # rounding in S and T moves their roots by no more than its own root; means are right, and count in full
+    rounding = 2 * math.sqrt(_ROUNDINGS * _EPS * float(np.trace(mu.cov) + np.trace(nu.cov)))
+    spread = bures(*(Gaussian(measure.mean, measure.cov).root for measure in (mu, nu)))
+    return math.hypot(float(np.linalg.norm(mu.mean - nu.mean)), max(0.0, spread - rounding))
 
 
-def _projections(x: Array, y: Array, a: Array, b: Array) -> float:
-    (_, S), (_, T) = _moments(x, a), _moments(y, b)
-    bases = [np.linalg.eigh(S + T)[1], np.linalg.eigh(S - T)[1]]
-    squares = [
-        sum(
-            distance(quantile(Empirical(x @ e[:, None], a)), quantile(Empirical(y @ e[:, None], b)), 2) ** 2
-            for e in basis.T
-        )
-        for basis in bases
-    ]
-    return math.sqrt(max(squares))
+def _projections(mu: Empirical, nu: Empirical) -> float:
+    bases = [np.linalg.eigh(mu.cov + nu.cov)[1], np.linalg.eigh(mu.cov - nu.cov)[1]]
+
+    def along(direction: Array) -> float:
+        f, g = (quantile(Empirical(cloud.points @ direction[:, None], cloud.weights)) for cloud in (mu, nu))
+        return distance(f, g, 2)
+
+    return math.sqrt(max(sum(along(direction) ** 2 for direction in basis.T) for basis in bases))
 
 
-def _halving(x: Array, y: Array, a: Array, b: Array) -> sparse.coo_array:
+def _halving(mu: Empirical, nu: Empirical) -> sparse.coo_array:
     from meanfield._halving import halve  # numba takes its time to import
     from particles.softmax._rows import share_rows
 
-    (m, S), (n, T) = _moments(x, a), _moments(y, b)
-    root = _root(S)
-    inverse = np.linalg.pinv(root, rcond=math.sqrt(_EPS), hermitian=True)
-    onto = inverse @ _root(root @ T @ root) @ inverse
-    variances, axes = np.linalg.eigh(T)
+    variances, axes = np.linalg.eigh(nu.cov)
     turn = np.arange(len(variances))[::-1].copy()  # the widest axis first
-    clouds = ((((x - m) @ onto) @ axes, a), ((y - n) @ axes, b))
+    onto = optimal_map(mu.cov, nu.cov)
+    clouds = (
+        (((mu.points - mu.mean) @ onto) @ axes, mu.weights),
+        ((nu.points - nu.mean) @ axes, nu.weights),
+    )
     orders = [np.arange(len(weights)) for _, weights in clouds]
 
     def work(first: int, last: int) -> None:
         for k in range(first, last):
             halve(*clouds[k], turn, orders[k])
 
-    share_rows(work, 2, len(a) + len(b) << 8)
-    return in_order(a, orders[0], b, orders[1])
-
-
-def _moments(points: Array, weights: Array) -> tuple[Array, Array]:
-    mean = weights @ points
-    away = points - mean
-    return mean, (away * weights[:, None]).T @ away
-
-
-def _root(matrix: Array) -> Array:
-    values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
-    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    share_rows(work, 2, len(mu.weights) + len(nu.weights) << 8)
+    return in_order(mu.weights, orders[0], nu.weights, orders[1])
 
 
 def _cost(x: Array, y: Array, coupling: sparse.coo_array) -> float:

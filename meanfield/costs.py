@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from particles.checks import Array
+from particles.measure import Empirical
+
+
+def carriers(mu: Empirical) -> tuple[Any, Array]:
+    """Return the indices of the atoms that have mass, and their shares of it."""
+    rows = np.flatnonzero(mu.weights)
+    return rows, mu.weights[rows] / mu.weights.sum()
 
 
 def gap_on_root(length: float, slack: float, scale: float, p: float) -> float:

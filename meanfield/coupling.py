@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import sqrtm
 
-from meanfield.gaussian import Gaussian
+from meanfield.gaussian import Gaussian, optimal_map
 from meanfield.quadrature import AxisRule, TensorRule
 from meanfield.quantiles import quantile
 from meanfield.quantise import quantise
@@ -80,7 +79,7 @@ def optimal_coupling(mu: Measure, nu: Measure, pairs: int = 256) -> Coupling:
         return Coupling(rule.points, nu.lower + (rule.points - mu.lower) * scale, _normalised(rule.weights))
     if isinstance(mu, Gaussian) and isinstance(nu, Gaussian):
         nodes = mu.quadrature(max(_LEAST, round(pairs ** (1 / mu.dim))))
-        return Coupling(nodes.points, nu.mean + (nodes.points - mu.mean) @ _gaussian_map(mu, nu).T, nodes.weights)
+        return Coupling(nodes.points, nu.mean + (nodes.points - mu.mean) @ optimal_map(mu.cov, nu.cov).T, nodes.weights)
     if mu.dim == 1 and not (isinstance(mu, Empirical) or isinstance(nu, Empirical)):
         levels = AxisRule(_LINE_PANELS, max(_LEAST, pairs // (len(_LINE_PANELS) - 1)))
         x, y = (quantile(measure)(levels.nodes)[:, None] for measure in (mu, nu))
@@ -115,10 +114,3 @@ def moved_coupling(law: Dynamics, start: Coupling, times: Array, tol: float = 1e
 
 def _normalised(weights: Array) -> Array:
     return weights / weights.sum()
-
-
-def _gaussian_map(mu: Gaussian, nu: Gaussian) -> Array:
-    """S^{-1/2} (S^{1/2} T S^{1/2})^{1/2} S^{-1/2} for covariances S of mu and T of nu."""
-    root = np.real(sqrtm(mu.cov))
-    inverse = np.linalg.pinv(root)
-    return inverse @ np.real(sqrtm(root @ nu.cov @ root)) @ inverse

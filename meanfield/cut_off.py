@@ -22,7 +22,7 @@ from scipy import special
 from meanfield.curve import Curve
 from meanfield.gaussian import Gaussian
 from meanfield.push_forward import PushForward
-from meanfield.riccati import Flow
+from meanfield.riccati import Flow, looked_at, outlook
 from meanfield.smooth import Smooth
 from particles.checks import Array
 from particles.dynamics import Dynamics
@@ -34,7 +34,6 @@ _FURTHEST = 37.0  # deviations: e^{-37^2/2} is about the least density that is a
 _FURTHEST_ELSE = 20.0  # in the plane and in space, where panels far out are many
 _CHAINED = 0.9  # rho up to which the geometric series is taken at its word
 _NODES = 64
-_LOOKS = 65  # depths at which the exact solution is looked at, besides those asked for
 _TIGHT = Adaptive(rtol=1e-12, atol=1e-14)
 _SEEN_FROM = np.array([0.0, 1.0, 2.0])  # deviations at which tilted means are compared with the exact ones
 _SIZE = 2.0  # deviations beyond the mean: the size of a law that has no largest coordinate
@@ -52,8 +51,7 @@ class Path:
     def of(cls, law: Dynamics, mu0: Gaussian, times: Array) -> Path:
         """Return it at the times and at some between them."""
         flow = Flow.of(law, mu0, float(times[0]))
-        depths = np.union1d(times, np.linspace(times[0], times[-1], _LOOKS))
-        run = march(flow.velocity, flow.start, depths, _TIGHT, row="moment")
+        run = march(flow.velocity, flow.start, looked_at(times), _TIGHT, row="moment")
         return cls(flow, run.times, run.states)
 
     def at(self, t: float) -> tuple[Array, Array] | None:
@@ -67,7 +65,7 @@ class Path:
         for k, (t, state) in enumerate(zip(self.times, self.states, strict=True)):
             m, R = state[0], state[1:] @ self.flow.mu0.root
             for B, _ in self.flow.held.attention_at(float(t)).heads:
-                rho[k] = max(rho[k], np.linalg.norm(R.T @ B @ R, 2))
+                rho[k] = max(rho[k], outlook(B, R))
                 shift[k] = max(shift[k], np.linalg.norm(R.T @ (B.T @ m)))
         return rho, shift
 

@@ -8,6 +8,7 @@ from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
+from scipy import linalg
 from scipy.special import roots_hermitenorm
 
 from meanfield.grid import tensor_points
@@ -18,6 +19,7 @@ from particles.measure import Empirical
 from particles.quantiles import OnTheLine
 
 _SINGULAR = 1e-14  # least over largest variance
+_NO_WIDTH = 1.5e-8  # least over largest deviation: below, an axis along which there is nothing to stretch
 _ASYMMETRY = 1e-12  # of the largest entry; above it a covariance is refused, below it is rounding
 
 
@@ -152,3 +154,21 @@ def _check_covariance(S: Array, d: int, problems: checks.Problems) -> None:
     least = np.linalg.eigvalsh(S)[0]
     if least < -_ASYMMETRY * scale:
         problems.add(f"`cov` must be positive semi-definite; its least eigenvalue is {least:.3g}.")
+
+
+def bures(A: Array, B: Array) -> float:
+    """Return ||A - B U||_F, U the orthogonal polar factor of B^T A: W2 of N(0, A A^T) and N(0, B B^T)."""
+    left, _, right = linalg.svd(B.T @ A)
+    return float(np.linalg.norm(A - B @ (left @ right)))
+
+
+def optimal_map(S: Array, T: Array) -> Array:
+    """Return S^{-1/2} (S^{1/2} T S^{1/2})^{1/2} S^{-1/2}, the optimal map from N(0, S) to N(0, T)."""
+    root = _symmetric_root(S)
+    inverse = np.linalg.pinv(root, rcond=_NO_WIDTH, hermitian=True)
+    return inverse @ _symmetric_root(root @ T @ root) @ inverse
+
+
+def _symmetric_root(matrix: Array) -> Array:
+    values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
+    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T

@@ -19,7 +19,7 @@ from meanfield.cut_off import Cut
 from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.push_forward import PushForward, nodes_of, panels_of
-from meanfield.riccati import blow_up_depth, ended_by, times_before
+from meanfield.riccati import before_blow_up
 from meanfield.smooth import Smooth
 from meanfield.to_tolerance import ToTolerance
 from meanfield.uniform import Uniform
@@ -102,10 +102,7 @@ class ParticleMethod:
 
     def run(self, dynamics: Dynamics, mu0: Measure, times: Array, progress: bool, checkpoint: Checkpoint) -> Curve:
         """Return the measure at each depth."""
-        if not isinstance(mu0, Gaussian):
-            return self._curve(dynamics, mu0, times, progress, checkpoint)
-        blow_up = blow_up_depth(dynamics, mu0.cov, times)
-        return ended_by(blow_up, self._curve(dynamics, mu0, times_before(blow_up, times), progress, checkpoint))
+        return before_blow_up(dynamics, mu0, times, lambda till: self._curve(dynamics, mu0, till, progress, checkpoint))
 
     def _curve(self, dynamics: Dynamics, mu0: Measure, times: Array, progress: bool, checkpoint: Checkpoint) -> Curve:
         if self.n is not None and not isinstance(mu0, Empirical):

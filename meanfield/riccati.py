@@ -14,6 +14,7 @@ grows at most linearly in s while t tends to t*, geometrically.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -34,6 +35,7 @@ _AT_BLOW_UP = 1e-13  # of the depth: what is left of it, up to a factor near 1
 _SHORT = 0.1  # of the span: a blow-up before it is looked for again, on a span of its own size
 _KNOWN = 1e-11  # of the span: within it a blow-up is found
 _SAFE_EXPONENT = 250.0  # e^{2 * 250} times the largest entries of Q and K is far from overflow
+_LOOKS = 65  # depths besides those asked for
 _MOST_FOLDINGS = 1e5  # in s: log S passes the range of double precision long before
 
 
@@ -207,6 +209,14 @@ def _jacobian(dynamics: Dynamics, t: float, S: Array) -> Array:
     return dynamics.jacobian(t, centre[None, :], Gaussian.trusted(centre, S))[0]
 
 
+def before_blow_up(law: Dynamics, mu0: Any, times: Array, solved: Callable[[Array], Curve]) -> Curve:
+    """Return solved(times), the curve of mu0; of a Gaussian up to its blow-up, with that told."""
+    if not isinstance(mu0, Gaussian):
+        return solved(times)
+    blow_up = blow_up_depth(law, mu0.cov, times)
+    return ended_by(blow_up, solved(times_before(blow_up, times)))
+
+
 def times_before(blow_up: float | None, times: Array) -> Array:
     """Return the times before a blow-up; the first one, where the data are given, always."""
     if blow_up is None:
@@ -231,3 +241,13 @@ def _told(blow_up: float, curve: Curve) -> str:
         f"stopped after t = {curve.times[-1]:.6g}: blow-up: the covariance becomes infinite at t = {blow_up:.10g}; "
         f"it grew from {first:.3g} at t = {curve.times[0]:.6g} to {last:.3g} at t = {curve.times[-1]:.6g}"
     )
+
+
+def looked_at(times: Array) -> Array:
+    """Return the times, and depths between them at which the exact solution is looked at too."""
+    return np.union1d(times, np.linspace(times[0], times[-1], _LOOKS))
+
+
+def outlook(B: Array, R: Array) -> float:
+    """Return rho = |R^T B R|: how many deviations out a point looks, for each that it stands out; R R^T = S_t."""
+    return float(np.linalg.norm(R.T @ B @ R, 2))

@@ -31,10 +31,10 @@ from meanfield import initial
 from meanfield.checkpoint import Checkpoint
 from meanfield.comoving import drift, drifted
 from meanfield.curve import Curve
-from meanfield.cut_gaussian import before_blow_up
 from meanfield.density import Density
 from meanfield.grid import tensor_points
 from meanfield.moving_state import State, packed, require_cells, unpacked
+from meanfield.on_grid import solved_on_grid
 from meanfield.remap import LEAST_NODES, Sampled
 from particles import checks
 from particles.checkpoint import Saved
@@ -100,19 +100,11 @@ class SemiLagrangian:
         MemoryError
             If the run would need more memory than is free.
         """
-        return before_blow_up(dynamics, mu0, times, lambda till: self._curve(dynamics, mu0, till, progress, checkpoint))
 
-    def _curve(self, dynamics: Dynamics, mu0: Any, times: Array, progress: bool, checkpoint: Checkpoint) -> Curve:
-        initial.require_memory(self.cells, mu0.dim, _BYTES[mu0.dim] + 8 * len(times), "SemiLagrangian")
-        start = initial.initial(mu0, self.cells, self.width)
-        saved = checkpoint.load()
-        run = _Run.begun(float(times[0]), start) if saved is None else _Run.resumed(saved)
-        if not run.message:
-            self._advance(run, dynamics, times, progress, checkpoint)
-            checkpoint.save(*run.saved())
-        message = f"{run.message}; {start.note}" if start.note else run.message
-        stats = {**run.stats(), **start.stats}
-        return Curve(times[: len(run.reached)], tuple(run.reached), stats, run.status, message)
+        def advance(run: _Run, till: Array) -> None:
+            self._advance(run, dynamics, till, progress, checkpoint)
+
+        return solved_on_grid(self, dynamics, mu0, times, checkpoint, runs=_Run, advance=advance, room=_BYTES)
 
     def _advance(self, run: _Run, law: Dynamics, times: Array, progress: bool, checkpoint: Checkpoint) -> None:
         """Bring the run to its end, be that the last of the times or a failure."""

@@ -31,12 +31,11 @@ import numpy as np
 
 from meanfield.coupling import Coupling, moved_coupling, optimal_coupling
 from meanfield.curve import Curve
-from meanfield.gaussian import Gaussian
 from meanfield.solve import Method, solve
 from meanfield.stability_bounds import a_priori_exponent, radius_of
 from meanfield.stability_modes import Modes
 from meanfield.stability_rates import Rates, lifted, rates_of
-from meanfield.wasserstein import transport, wasserstein
+from meanfield.wasserstein import gelbrich, transport, wasserstein
 from particles.checks import Array
 from particles.dynamics import Dynamics
 from particles.measure import Measure
@@ -163,11 +162,10 @@ def measured_distances(curve: Curve, other: Curve, atoms: int) -> Array:
     found = []
     for mu, nu in zip(curve.measures, other.measures, strict=True):
         plan = transport(mu, nu, atoms=atoms)
-        error = plan.quantisation + stated + _ON_THE_LINE * plan.distance + getattr(plan, "marginal_error", 0.0)
+        error = plan.quantisation + stated + _ON_THE_LINE * plan.distance + plan.marginal_error
         least = plan.distance - plan.gap - error
         if mu.dim > 1:
-            gelbrich = wasserstein(Gaussian(mu.mean, mu.cov), Gaussian(nu.mean, nu.cov))
-            least = max(least, gelbrich * (1 - _ON_THE_LINE) - stated)
+            least = max(least, gelbrich(mu, nu) * (1 - _ON_THE_LINE) - stated)
         found.append((max(plan.distance, least), max(0.0, least), plan.distance + error))
     return np.array(found).T
 

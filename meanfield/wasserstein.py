@@ -20,11 +20,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
 
-from meanfield.costs import gap_on_root, lengths, scaled
+from meanfield.costs import carriers, gap_on_root, lengths, scaled
 from meanfield.curve import Curve
-from meanfield.gaussian import Gaussian
+from meanfield.gaussian import Gaussian, bures
 from meanfield.line_distance import between_flows, distance, monotone
 from meanfield.program import Program, solve
 from meanfield.push_forward import PushForward
@@ -151,7 +151,7 @@ def _index(name: str, curve: Curve | Trajectory, t: float, problems: checks.Prob
 
 def _check(mu: Any, nu: Any, p: Any, atoms: Any) -> None:
     problems = checks.Problems()
-    _check_pair(mu, nu, problems)
+    check_pair(mu, nu, problems)
     power = checks.real_array("p", p, problems)
     if power is not None and (power.ndim != 0 or power < 1):
         problems.add(f"`p` must be a number of at least 1; got {p!r}.")
@@ -159,14 +159,8 @@ def _check(mu: Any, nu: Any, p: Any, atoms: Any) -> None:
     problems.raise_if_any()
 
 
-def check_pair(mu: Any, nu: Any) -> None:
-    """Raise a ValueError unless both are measures of one dimension with finite points."""
-    problems = checks.Problems()
-    _check_pair(mu, nu, problems)
-    problems.raise_if_any()
-
-
-def _check_pair(mu: Any, nu: Any, problems: checks.Problems) -> None:
+def check_pair(mu: Any, nu: Any, problems: checks.Problems) -> None:
+    """Complain unless both are measures of one dimension with finite points."""
     dims = [getattr(measure, "dim", None) for measure in (mu, nu)]
     for name, measure, dim in zip(("mu", "nu"), (mu, nu), dims, strict=True):
         if dim is None:
@@ -199,8 +193,7 @@ def is_gaussian_pair(mu: Measure, nu: Measure, p: float) -> bool:
 
 
 def _bures(mu: Any, nu: Any) -> float:
-    left, _, right = linalg.svd(nu.root.T @ mu.root)
-    return math.hypot(np.linalg.norm(mu.mean - nu.mean), np.linalg.norm(mu.root - nu.root @ (left @ right)))
+    return math.hypot(np.linalg.norm(mu.mean - nu.mean), bures(mu.root, nu.root))
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +207,11 @@ class _Prices:
         """Return them in another unit, or None where they are of no use."""
         ratio = self.unit / unit
         return self.v * ratio**p if len(self.v) == count and 1 / _FAR < ratio < _FAR else None
+
+
+def gelbrich(mu: Measure, nu: Measure) -> float:
+    """Return W2 of the normal laws with the same means and covariances: at most W2(mu, nu)."""
+    return wasserstein(Gaussian(mu.mean, mu.cov), Gaussian(nu.mean, nu.cov))
 
 
 def _carried(
@@ -233,13 +231,12 @@ def _carried(
 
 def _program(mu: Empirical, nu: Empirical, p: float, start: _Prices | None) -> tuple[Plan, _Prices]:
     """Return the plan between atoms, its distance summed from the coupling and the points that came."""
-    rows, columns = np.flatnonzero(mu.weights), np.flatnonzero(nu.weights)
+    (rows, a), (columns, b) = carriers(mu), carriers(nu)
     if len(rows) * len(columns) > _MOST_PAIRS:
         raise ValueError(
             f"`mu` and `nu` must have at most {_MOST_PAIRS:.0e} pairs of atoms; got {len(rows)} by {len(columns)}."
             " For bounds at any number of atoms use meanfield.wasserstein_bounds."
         )
-    a, b = mu.weights[rows] / mu.weights.sum(), nu.weights[columns] / nu.weights.sum()
     x, y, unit = scaled(mu.points[rows], nu.points[columns], a, b, p)
     found = solve(Program(x, y, a, b, p), None if start is None else start.at(unit, p, len(b)))
     i, j = rows[found.rows], columns[found.columns]

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from studies.agreement.report import markdown
-from studies.files import read_json
+from studies.page import print_page
 
 
 def main(arguments: list[str]) -> int:
     """Write the page made from a stored document; return the exit status."""
-    if len(arguments) != 1 or not Path(arguments[0]).is_file():
-        print("usage: python -m studies.agreement results/agreement/agreement.json", file=sys.stderr)
-        return 2
-    sys.stdout.write(markdown(read_json(Path(arguments[0]))))
-    return 0
+    return print_page("agreement", markdown, arguments)
 
 
 if __name__ == "__main__":

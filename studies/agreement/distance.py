@@ -1,10 +1,7 @@
-"""W2 between two solutions, what the distance itself may be wrong by, and a bound from below that no atoms blur.
+"""W2 between two solutions, and what the distance itself may be wrong by.
 
 On the line W2 is exact. In more dimensions two images of one measure are compared along their flows, a coupling, hence
 from above; other pairs by the linear program between atoms, which may be wrong by its gap and by the quantisation.
-Whatever the atoms, W2 is at least the distance of the normal laws with the same means and covariances (Gelbrich):
-
-    |m - n|^2 + tr(S + R - 2 (S^{1/2} R S^{1/2})^{1/2}) <= W2(mu, nu)^2.
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import meanfield
-from meanfield import Density, Gaussian, Grid, PushForward
+from meanfield import Density, Grid, PushForward
 from particles import Measure
 
 _ON_THE_LINE = 1e-11  # to which quantile functions are integrated, of the largest coordinate
@@ -40,11 +37,6 @@ def compared(mu: Measure, nu: Measure, atoms: int) -> tuple[float, float]:
         return along, 0.0
     plan = meanfield.transport(mu, nu, atoms=atoms)
     return plan.distance, plan.gap + plan.quantisation
-
-
-def from_below(mu: Measure, nu: Measure) -> float:
-    """Return Gelbrich's bound on W2 from below."""
-    return meanfield.wasserstein(Gaussian(mu.mean, mu.cov), Gaussian(nu.mean, nu.cov))
 
 
 def split(mu: Density, shape: Any) -> Density:

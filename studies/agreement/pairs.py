@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from studies.agreement.distance import compared, from_below
+from meanfield.wasserstein import gelbrich
+from studies.agreement.distance import compared
 from studies.agreement.problems import TITLES, Sizes, Solution, solutions
 from studies.text_table import text_table
 
@@ -40,7 +41,7 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
 
 def _pair(mu: Solution, nu: Solution, atoms: int) -> dict[str, Any]:
     distance, blur = compared(mu.measure, nu.measure, atoms)
-    below = from_below(mu.measure, nu.measure) if mu.measure.dim > 1 else None
+    below = gelbrich(mu.measure, nu.measure) if mu.measure.dim > 1 else None
     return {"A": mu.method, "B": nu.method, "W2": distance, "blur": blur, "below": below}
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import meanfield
 from meanfield.curve import Curve
 from meanfield.stability import growth_report, measured_distances
+from meanfield.wasserstein import gelbrich
 from particles import Dynamics
 from particles.checks import Array
 from studies.stability.pairs import Start, law_of, start_of
@@ -72,11 +73,8 @@ def _limit(law: Dynamics, start: Start, times: Array, case: dict[str, Any]) -> d
 
 def _without_atoms(curve: Curve, other: Curve) -> Array:
     """W2 on the line, Gelbrich's bound on it elsewhere: what nodes give without atoms that stand for cells."""
-    pairs = zip(curve.measures, other.measures, strict=True)
-    if curve[0].dim == 1:
-        return np.array([meanfield.wasserstein(mu, nu) for mu, nu in pairs])
-    normal = [(meanfield.Gaussian(mu.mean, mu.cov), meanfield.Gaussian(nu.mean, nu.cov)) for mu, nu in pairs]
-    return np.array([meanfield.wasserstein(mu, nu) for mu, nu in normal])
+    distance = meanfield.wasserstein if curve[0].dim == 1 else gelbrich
+    return np.array([distance(mu, nu) for mu, nu in zip(curve.measures, other.measures, strict=True)])
 
 
 def _logs(factors: Array) -> list[float | None]:
