@@ -7,11 +7,12 @@ The law of motion is x_i' = X[mu](x_i), mu = sum_j w_j delta_{x_j}, with the att
 ((1.1), (6.2) of Geshkovski, Letrouit, Polyanskiy, Rigollet, arXiv 2305.05465).
 """
 
-from particles import tokens
+from particles import geometry, spectrum, tokens
 from particles.attention import Attention
 from particles.dynamics import Dynamics, Raw, Rescaled
 from particles.measure import Empirical, Measure
 from particles.replicas import Replicas
+from particles.settled import Settled, settle
 from particles.solve import solve
 from particles.steppers import RK4, Adaptive, Euler, Stepper
 from particles.trajectory import Trajectory
@@ -29,8 +30,12 @@ __all__ = [
     "Raw",
     "Replicas",
     "Rescaled",
+    "Settled",
     "Stepper",
     "Trajectory",
+    "geometry",
+    "settle",
     "solve",
+    "spectrum",
     "tokens",
 ]

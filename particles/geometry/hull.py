@@ -1,0 +1,232 @@
+"""Convex hulls K = conv{p_1, ..., p_n} of few points: vertices, facets, faces, exact distances.
+
+The points are first reduced to the affine hull of K: directions in which their root mean square distance from the
+centre c, their mean, is at most tol times the radius max_i |p_i - c| count as flat, so a flat set, or a single point
+given n times, is nothing special. Points closer than tol times the radius are one point. Then
+
+    K = {x in the affine hull: <normal_f, x> <= offset_f for every facet f},
+
+by qhull where K has dimension 2 to 8. Whether a point is inside is decided by the facets, its distance from outside
+by Wolfe's active set method (`nearest.py`), which is exact to rounding and works in any dimension.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from particles import checks
+from particles.checks import Array
+from particles.geometry.clusters import linked
+from particles.geometry.nearest import nearest
+
+_LARGEST_DIM = 8  # 40 points have 6000 facets in 8 dimensions, and several times more with each further one
+
+
+class Hull:
+    """The convex hull of points, which may be flat, few or equal.
+
+    Parameters
+    ----------
+    points : (n, d) array
+        The points, n >= 1.
+    tol : float
+        Relative to the radius of the points: what is closer to a point, plane or line than this lies in it.
+
+    Attributes
+    ----------
+    points : (n, d) array
+        The points.
+    dim : int
+        Dimension of the affine hull, from 0 for a single point up to d.
+    scale : float
+        Radius: the largest distance of a point from the mean, 0 for a single point.
+    slack : float
+        tol times `scale`: points closer than this are one, and a point as close as this to a facet is on it.
+
+    Raises
+    ------
+    ValueError
+        If the points are not finite or `tol` is not positive.
+
+    Examples
+    --------
+    >>> square = Hull([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]])
+    >>> square.vertices.tolist(), square.facets
+    ([0, 1, 2, 3], ((0, 1), (0, 3), (1, 2), (2, 3)))
+    >>> square.distance([[0.5, 0.25], [2.0, 0.5]]).tolist()
+    [0.0, 1.0]
+    """
+
+    def __init__(self, points: Any, tol: float = 1e-12) -> None:
+        problems = checks.Problems()
+        array, relative = checks.points("points", points, problems), checks.positive("tol", tol, problems)
+        problems.raise_if_any()
+        assert array is not None and relative is not None
+        self.points = checks.frozen(array)
+        self._centre = array.mean(axis=0)
+        from_centre = array - self._centre
+        size = float(np.abs(from_centre).max())
+        if size <= 4 * np.finfo(float).eps * np.abs(array).max():  # one point, n times, but for rounding of the mean
+            self.scale, self.slack = 0.0, size
+            self._axes = np.empty((0, array.shape[1]))
+        else:
+            self.scale = size * float(np.linalg.norm(from_centre / size, axis=1).max())
+            self.slack = relative * self.scale
+            _, sizes, axes = np.linalg.svd(from_centre / self.scale, full_matrices=False)
+            self._axes = axes[sizes > relative * np.sqrt(len(array))]
+        self._tol = relative
+        self.dim = len(self._axes)
+
+    @cached_property
+    def vertices(self) -> NDArray[np.intp]:
+        """Indices of the vertices, points away from the hull of the others; one of equals.
+
+        In order round it where the hull has dimension 2, counterclockwise in the plane; else ascending.
+        """
+        if self.dim == 0:
+            return np.array([0])
+        if self.dim == 1:
+            return np.sort([int(np.argmin(self._flat[:, 0])), int(np.argmax(self._flat[:, 0]))])
+        found = self._first if self.dim > _LARGEST_DIM else self._qhull[1]
+        apart = [np.linalg.norm(nearest(self._flat[found[found != i]] - self._flat[i])[1]) for i in found]
+        corners = np.sort(found[np.array(apart) > self._tol])
+        return np.array(self._around(corners)) if self.dim == 2 else corners
+
+    @property
+    def facets(self) -> tuple[tuple[int, ...], ...]:
+        """Indices of the vertices of each facet, in order round it where the facet is plane, else ascending.
+
+        Raises
+        ------
+        ValueError
+            If the hull has more than 8 dimensions.
+        """
+        return self._facets[0]
+
+    @property
+    def normals(self) -> Array:
+        """Outward unit normals of the facets, in the affine hull's directions; shape (f, d)."""
+        return self._facets[1] @ self._axes
+
+    @property
+    def offsets(self) -> Array:
+        """<normal, x> on each facet, shape (f,)."""
+        return self.scale * self._facets[2] + self.normals @ self._centre
+
+    @cached_property
+    def faces(self) -> tuple[tuple[int, ...], ...]:
+        """Ascending indices of the vertices of every face: vertices, edges, ..., facets, and the hull itself.
+
+        A face is an intersection of facets, so these are the sets that are met by intersecting.
+        """
+        whole = tuple(sorted(int(i) for i in self.vertices))
+        facets = [frozenset(facet) for facet in self.facets]
+        found = {frozenset(whole)}
+        newest = set(facets)
+        while newest:
+            found |= newest
+            newest = {face & facet for face in newest for facet in facets} - found - {frozenset()}
+        return tuple(sorted((tuple(sorted(face)) for face in found), key=lambda face: (len(face), face)))
+
+    def slacks(self, x: Any) -> Array:
+        """Offset - <normal, x> of every facet at x (m, d), shape (m, f): nonnegative in the hull of a solid set."""
+        return self.offsets - checks.directions("x", x, self.points.shape[1]) @ self.normals.T
+
+    def distance(self, x: Any) -> Array:
+        """Distance of x (m, d) from the hull, shape (m,): 0 inside, to about 1e-14 of the scale outside.
+
+        Facets, where the hull has up to 8 dimensions, decide what is inside, and Wolfe's method does the rest.
+        """
+        from_centre = checks.directions("x", x, self.points.shape[1]) - self._centre
+        if self.dim == 0:
+            return np.linalg.norm(from_centre, axis=1)
+        flat = from_centre @ self._axes.T
+        beside = np.zeros(len(flat))
+        if self.dim < self.points.shape[1]:
+            beside = np.linalg.norm(from_centre - flat @ self._axes, axis=1)
+        flat /= self.scale
+        if self.dim == 1:
+            low, high = self._flat[:, 0].min(), self._flat[:, 0].max()
+            within = np.maximum(np.maximum(low - flat[:, 0], flat[:, 0] - high), 0.0)
+        else:
+            within = np.zeros(len(flat))
+            outside, corners = np.ones(len(flat), bool), self._first
+            if self.dim <= _LARGEST_DIM:  # unmerged facets do as well
+                planes, corners = self._qhull
+                outside = (flat @ planes[:, :-1].T + planes[:, -1] > 0).any(axis=1)
+            for i in np.flatnonzero(outside):
+                within[i] = float(np.linalg.norm(nearest(self._flat[corners] - flat[i])[1]))
+        return np.hypot(self.scale * within, beside)
+
+    def boundary_distance(self, x: Any) -> Array:
+        """Distance of x (m, d) from the hull's boundary in R^d, shape (m,); a flat hull is all boundary.
+
+        Inside it is the distance of the nearest facet's plane, outside that of the hull.
+
+        Raises
+        ------
+        ValueError
+            If the hull has more than 8 dimensions.
+        """
+        outside = self.distance(x)
+        if self.dim < self.points.shape[1]:
+            return outside
+        return np.where(outside > 0, outside, np.maximum(self.slacks(x).min(axis=1), 0.0))
+
+    # -- in the affine hull's own coordinates, centred, in units of the scale -----------------------------------------
+
+    @cached_property
+    def _flat(self) -> Array:
+        return (self.points - self._centre) @ self._axes.T / self.scale
+
+    @cached_property
+    def _first(self) -> NDArray[np.intp]:
+        """The first of each set of equal points."""
+        return np.unique(linked(self._flat, self._tol), return_index=True)[1]
+
+    @cached_property
+    def _qhull(self) -> tuple[Array, NDArray[np.intp]]:
+        """Return qhull's facets, (normal, -offset) a row, and indices of what it takes for vertices."""
+        from scipy.spatial import ConvexHull
+
+        hull = ConvexHull(self._flat[self._first])
+        return np.unique(hull.equations, axis=0), self._first[np.sort(hull.vertices)]
+
+    @cached_property
+    def _facets(self) -> tuple[tuple[tuple[int, ...], ...], Array, Array]:
+        """Return facets' vertices, normals and offsets."""
+        if self.dim > _LARGEST_DIM:
+            raise ValueError(f"facets need a hull of at most {_LARGEST_DIM} dimensions; this one has {self.dim}.")
+        if self.dim == 0:
+            return (), np.empty((0, 0)), np.empty(0)
+        if self.dim == 1:
+            line = self._flat[:, 0]
+            first, second = self.vertices
+            sign = np.sign(line[first] - line[second])
+            return ((int(first),), (int(second),)), np.array([[sign], [-sign]]), sign * line[self.vertices] * [1, -1]
+        return self._merged()
+
+    def _merged(self) -> tuple[tuple[tuple[int, ...], ...], Array, Array]:
+        """Merge qhull's simplices of one plane: facets are told by the vertices that lie on them."""
+        planes, corners = self._qhull[0], np.sort(self.vertices)
+        on = planes[:, :-1] @ self._flat[corners].T + planes[:, -1:] >= -self._tol
+        rows: dict[frozenset[int], int] = {}
+        for k, row in enumerate(on):
+            rows.setdefault(frozenset(corners[row].tolist()), k)
+        large = [face for face in rows if len(face) > min(map(len, rows))]  # none, if all facets are simplices
+        largest = sorted((face for face in rows if not any(face < other for other in large)), key=sorted)
+        sets = [tuple(self._around(np.sort(list(face)))) if self.dim == 3 else tuple(sorted(face)) for face in largest]
+        kept = planes[[rows[face] for face in largest]]
+        return tuple(sets), kept[:, :-1], -kept[:, -1]
+
+    def _around(self, corners: NDArray[np.intp]) -> list[int]:
+        """Return vertices of a plane polygon in order round it, from the least index on; counterclockwise in R²."""
+        from_centre = self.points[corners] - self.points[corners].mean(axis=0)
+        axes = np.eye(2) if from_centre.shape[1] == 2 else np.linalg.svd(from_centre, full_matrices=False)[2][:2]
+        u, v = axes @ from_centre.T
+        order = np.argsort(np.arctan2(v, u), kind="stable")
+        return [int(i) for i in corners[np.roll(order, -int(np.argmin(order)))]]
