@@ -24,17 +24,24 @@ from studies.errors import (
     nearest,
 )
 from studies.interrupts import as_keyboard_interrupts
-from studies.registry import STUDIES, Study
+from studies.registry import GROUPS, STUDIES, Study
 
 if TYPE_CHECKING:
     from studies.contract import StudyConfig
     from studies.runner import Engine
+
+_TITLES = {
+    "figures": "the figures of the paper",
+    "statements": "its statements",
+    "paper": "figures and statements, and then the page of all of them, DIR/paper.md",
+}
 
 
 def main(arguments: Sequence[str] | None = None, studies: Mapping[str, Study] | None = None) -> int:
     """Run the command and return its exit status; `studies` are those it knows, the registered ones if left out."""
     chosen = _parser().parse_args(arguments)
     chosen.studies = STUDIES if studies is None else studies
+    chosen.groups = {name: members for name, members in GROUPS.items() if chosen.studies.keys() >= set(members)}
     try:
         with as_keyboard_interrupts():
             return chosen.action(chosen)
@@ -67,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--jobs", metavar="N", help="worker processes; as many as usable cores by default")
     run.add_argument("--dask", metavar="ADDRESS", help="compute on the Dask cluster of the scheduler at ADDRESS")
     run.add_argument("--shard", metavar="i/N", help="only every N-th case, from the i-th: N such runs share them")
+    run.add_argument("--animate", action="store_true", help="also make films: a GIF, and an MP4 where ffmpeg is found")
     run.add_argument("--progress", action="store_true", help="show a bar even if stderr is not a terminal")
     run.add_argument("--out", metavar="DIR", required=True, type=Path, help="folder of the results")
     run.set_defaults(action=_run)
@@ -89,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_choice(command: argparse.ArgumentParser) -> None:
     """Add what decides a study's numbers."""
-    command.add_argument("names", nargs="+", metavar="NAME", help="a study; see `meanfield list`")
+    command.add_argument("names", nargs="+", metavar="NAME", help="a study or a group; see `meanfield list`")
     command.add_argument("--full", action="store_true", help="the size a paper would print; quick by default")
     command.add_argument("--seed", metavar="S", help="seed of everything random; 0 by default")
     command.add_argument("--config", metavar="FILE.toml", type=Path, help="replaces keys of that size; a table a study")
@@ -110,9 +118,19 @@ class _Version(argparse.Action):
 
 def _list(chosen: argparse.Namespace) -> int:
     width = max(map(len, chosen.studies))
-    for study in chosen.studies.values():
-        print(f"{study.name:<{width}}  {study.summary}")
+    grouped = {name for members in chosen.groups.values() for name in members}
+    _list_part([name for name in chosen.studies if name not in grouped], chosen, width)
+    listed: set[str] = set()
+    for group, members in chosen.groups.items():
+        print(f"\n{group}: {_TITLES[group]}")
+        _list_part([name for name in members if name not in listed], chosen, width)
+        listed.update(members)
     return DONE
+
+
+def _list_part(names: Sequence[str], chosen: argparse.Namespace, width: int) -> None:
+    for name in names:
+        print(f"  {name:<{width}}  {chosen.studies[name].summary}")
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -131,31 +149,20 @@ def _run(chosen: argparse.Namespace) -> int:
     problems += _unusable(chosen.out)
     configurations = _configurations(chosen, problems)
 
-    from studies import runner
+    from studies import many
 
-    status = DONE
     with _engine(chosen.dask) as engine:
-        for study, config in configurations:
-            outcome = runner.run(
-                study,
-                config,
-                chosen.out,
-                jobs=jobs,
-                progress=chosen.progress or sys.stderr.isatty(),
-                shard=shard,
-                engine=engine,
-            )
-            for failure in outcome.failures:
-                _say(f"{study.name}: {failure.what} failed:\n{failure.reason.rstrip()}")
-            if outcome.failures:
-                _say(f"{study.name}: {len(outcome.failures)} failed; the finished cases are kept in {chosen.out}")
-                status = RUN_FAILED
-            elif outcome.summary is None:
-                there = f"{outcome.there} of {outcome.cases} cases are there"
-                print(f"{study.name}: {there}; run without --shard to finish", flush=True)
-            else:
-                print(outcome.table, flush=True)
-    return status
+        order = many.Order(
+            configurations,
+            chosen.out,
+            films=chosen.animate,
+            page="paper" in chosen.names,
+            jobs=jobs,
+            shard=shard,
+            engine=engine,
+            progress=chosen.progress or sys.stderr.isatty(),
+        )
+        return many.run(order, _say)
 
 
 def _config(chosen: argparse.Namespace) -> int:
@@ -168,14 +175,13 @@ def _config(chosen: argparse.Namespace) -> int:
 
 def _configurations(chosen: argparse.Namespace, problems: list[str]) -> list[tuple[Study, StudyConfig]]:
     """Return what is to be run; if anything is wrong, with it or as `problems` says, all of that is raised."""
-    unknown = [
-        f"no study is called {name!r}. {nearest(name, chosen.studies)}"
-        for name in chosen.names
-        if name not in chosen.studies
-    ]
+    known = [*chosen.studies, *chosen.groups]
+    unknown = [f"no study is called {name!r}. {nearest(name, known)}" for name in chosen.names if name not in known]
     problems = [*unknown, *problems]
     seed = None if chosen.seed is None else _integer("--seed", chosen.seed, 0, problems)
-    names = [name for name in dict.fromkeys(chosen.names) if name in chosen.studies]
+    # A group's name stands for its studies, in their order; none is run twice.
+    expanded = (one for name in chosen.names if name in known for one in chosen.groups.get(name, (name,)))
+    names = list(dict.fromkeys(expanded))
     if problems and chosen.config is None:
         raise BadInput(problems)
 
@@ -190,9 +196,19 @@ def _configurations(chosen: argparse.Namespace, problems: list[str]) -> list[tup
             found.append((chosen.studies[name], one))
         except BadInput as error:
             problems += error.problems
+        except ImportError as error:
+            problems.append(f"the study {name} cannot be imported: {error}")
+    if getattr(chosen, "animate", False):
+        problems += _without_film([study for study, _ in found if study.name in chosen.names])
     if problems:
         raise BadInput(problems)
     return found
+
+
+def _without_film(studies: Sequence[Study]) -> list[str]:
+    from studies import animation
+
+    return [f"--animate: {one.name} has no film; run it without." for one in studies if not animation.animated(one)]
 
 
 @contextmanager

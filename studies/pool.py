@@ -75,10 +75,13 @@ class Pool:
     ----------
     jobs : int
         The largest number of processes; even one runs apart, so that a job can kill only its own process.
+    stay : bool
+        Whether idle processes outlive a block that ends well, so that there can be another one; then `close` ends them.
     """
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, *, stay: bool = False) -> None:
         self._jobs = jobs
+        self._stay = stay
         self._threads = max(1, usable_cores() // jobs)
         self._workers: list[_Worker] = []
         self._interrupts = interrupts.Interrupts()
@@ -89,9 +92,15 @@ class Pool:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
-            _end(self._workers)
+            if not self._stay or kind is not None:
+                _end(self._workers)
         finally:
             self._interrupts.__exit__(kind, error, at)
+
+    def close(self) -> None:
+        """End the processes that stayed."""
+        with interrupts.Interrupts():
+            _end(self._workers)
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal asked for an end."""

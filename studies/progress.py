@@ -22,12 +22,15 @@ class Progress:
         How many cases there are, and how many of them from an earlier run.
     shown : bool
         Whether there is a bar; lines are said in any case.
+    note : str
+        What stands behind the name, before the bar.
     """
 
-    def __init__(self, name: str, total: int, done: int, shown: bool) -> None:
+    def __init__(self, name: str, total: int, done: int, shown: bool, note: str = "") -> None:
         self._name, self._running, self._failed = name, 0, 0
+        what = f"{name} ({note})" if note else name
         # The mean speed of all cases: that of the last few says little where cases are of all sizes.
-        self._bar = tqdm(total=total, initial=done, desc=name, disable=not shown, bar_format=_FORMAT, smoothing=0)
+        self._bar = tqdm(total=total, initial=done, desc=what, disable=not shown, bar_format=_FORMAT, smoothing=0)
         self._refresh()
 
     def __enter__(self) -> Self:

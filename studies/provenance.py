@@ -92,15 +92,20 @@ def _exists(module: str) -> bool:
         return False  # `from package.module import name` names no module
 
 
-def _imports(path: Path) -> set[str]:
+def _imports(path: Path) -> frozenset[str]:
     """Return every module that a file may import, wherever in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    return _imported(path.read_bytes())
+
+
+@cache
+def _imported(source: bytes) -> frozenset[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+    return frozenset(found)
 
 
 def _files(module: str) -> dict[str, Path]:

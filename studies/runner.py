@@ -78,8 +78,10 @@ def run(
     *,
     jobs: int | None = None,
     progress: bool = False,
+    note: str = "",
     shard: Shard | None = None,
     engine: Engine | None = None,
+    local: pool.Pool | None = None,
 ) -> Outcome:
     """Compute what is missing of a study's cases, and report when all are there.
 
@@ -95,10 +97,14 @@ def run(
         Worker processes; as many as usable cores if left out. The numbers do not depend on it.
     progress : bool
         Whether to show a bar on stderr.
+    note : str
+        What stands behind the study's name there, as "study 7 of 28".
     shard : Shard, optional
         Which of the cases are computed here; all if left out.
     engine : callable, optional
         What computes them instead of processes on this machine.
+    local : studies.pool.Pool, optional
+        The processes on this machine, which may have served another study; new ones, `jobs` at most, if left out.
 
     Returns
     -------
@@ -116,7 +122,10 @@ def run(
     folder = files.make_folder(out / study.name).resolve()
     store = CaseStore(files.make_folder(folder / "cases"), study.name, provenance.code(study.module))
     module = contract.load(study)
-    cases = module.cases(config)
+    try:
+        cases = module.cases(config)
+    except Exception:
+        return Outcome(study, (Failure("listing the cases", traceback.format_exc()),), None, "", 0, 0, 0)
     mine = {place: case for place, case in enumerate(cases) if shard is None or place in shard}
 
     digests, damages = _look(store, mine)
@@ -131,8 +140,8 @@ def run(
         return Outcome(study, failures, summary, table, reused, len(cases), len(digests))
 
     with (
-        pool.Pool(min(jobs or pool.usable_cores(), max(1, len(missing)))) as local,
-        Progress(study.name, len(mine), reused, progress) as shown,
+        local or pool.Pool(min(jobs or pool.usable_cores(), max(1, len(missing)))) as local,
+        Progress(study.name, len(mine), reused, progress, note) as shown,
     ):
         for text in damages.values():
             shown.say(text)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from multiprocessing import connection
 from typing import Any
 
+from tqdm import tqdm
+
 from studies import interrupts
 
 Function = Callable[[Any, int], Any]
@@ -40,6 +42,8 @@ def serve(jobs: connection.Connection) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     interrupts.let_through(signal.SIGINT)
+    # The default is a lock between processes: of a worker that is ended it would be said that it leaks.
+    tqdm.set_lock(threading.RLock())
     _end_with_parent()
     with contextlib.suppress(EOFError, OSError):
         while True:

@@ -177,7 +177,8 @@ def _limit_points(points: Array, seen: Array, tol: float) -> LimitPoints:
             continue
         kind = "origin" if origin else "vertex" if len(face) == 1 else "face"
         attained = tuple(int(j) for j in corners[excess >= -spread])
-        found.append((weights @ points[list(face)], kind, face, attained))
+        point = np.zeros(points.shape[1]) if origin else weights @ points[list(face)]
+        found.append((point, kind, face, attained))
     held = {face[0] for _, _, face, _ in found if len(face) == 1}
     return LimitPoints(
         points=np.array([point for point, *_ in found]).reshape(-1, points.shape[1]),

@@ -13,8 +13,8 @@ COMMANDS = (
 )
 
 _READING = (
-    "(1.1) with Q = K = V = I from the uniform law on [−1, 1]^d: W₂(μⁿₜ, μₜ) and the field error sup |X[μⁿₜ](x) −",
-    "X[μₜ](x)| over the support of μₜ, as root mean squares over replicas. The limit is known to rounding: it is a",
+    "(1.1) with Q = K = V = I from the uniform law on [−1, 1]^d: W₂(μⁿₜ, μₜ) and the field error sup |X\\[μⁿₜ](x) −",
+    "X\\[μₜ](x)| over the support of μₜ, as root mean squares over replicas. The limit is known to rounding: it is a",
     "product of solutions on the line, which 64 Gauss nodes give to 1e-14.",
     "",
     "- Starts: independent tokens; scrambled Sobol points; products of the quantiles (i + 1/2)/m; Gauss nodes with",

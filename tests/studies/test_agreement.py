@@ -120,7 +120,6 @@ def slim() -> dict:
     return json.loads(json.dumps(agreement.summary(SLIM, json.loads(json.dumps(results)))))
 
 
-@pytest.mark.xdist_group("agreement on few cells")
 class TestTheWhole:
     def test_on_few_cells_too_the_methods_agree(self, slim: dict) -> None:
         assert [(pair["problem"], pair["A"], pair["B"]) for pair in slim["pairs"] if pair["verdict"] != "agree"] == []

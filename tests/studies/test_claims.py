@@ -37,7 +37,6 @@ def of(summary: dict[str, Any], problem: str, method: str) -> dict[str, Any]:
     return next(row for row in summary["rows"] if (row["problem"], row["method"]) == (problem, method))
 
 
-@pytest.mark.xdist_group("agreement")
 class TestAgreement:
     def test_is_complete(self, agreeing):
         assert complete(agreement, agreeing)

@@ -51,9 +51,13 @@ def test_python_m_studies_is_the_command():
     assert name == "meanfield" and version.split(".")[0].isdigit()
 
 
-def test_list_names_every_study_on_a_line(capsys):
+def test_list_names_every_study_once_under_its_group(capsys):
     assert command.main(["list"]) == errors.DONE
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(registry.STUDIES)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == list(registry.STUDIES)
+    assert [line.split(":")[0] for line in lines if line and not line.startswith(" ")] == list(registry.GROUPS)
+    first = lines.index("statements: its statements") + 1
+    assert lines[first].split()[0] == registry.GROUPS["statements"][0]
 
 
 def test_every_problem_is_said_at_once_and_nothing_is_done(tmp_path, capsys):
@@ -62,7 +66,7 @@ def test_every_problem_is_said_at_once_and_nothing_is_done(tmp_path, capsys):
     assert command.main(arguments) == errors.BAD_INPUT
     assert capsys.readouterr().err.splitlines() == [
         "meanfield: no study is called 'stabilty'. Did you mean stability?",
-        "meanfield: no study is called 'zzz'. Valid: stability, convergence, agreement, existence.",
+        f"meanfield: no study is called 'zzz'. Valid: {', '.join([*registry.STUDIES, *registry.GROUPS])}.",
         "meanfield: --jobs must be an integer of at least 1; got '0'.",
         "meanfield: --seed must be an integer of at least 0; got 'x'.",
     ]
@@ -155,3 +159,105 @@ def test_a_store_that_cannot_be_written_is_4(fake, tmp_path, capsys):
     (tmp_path / "taken").write_text("")
     assert command.main(["run", "fake", "--out", str(tmp_path / "taken" / "out")]) == errors.STORE_FAILED
     assert "taken" in capsys.readouterr().err
+
+
+class TestGroups:
+    """Two studies and a third that has a film, under one name."""
+
+    @pytest.fixture(autouse=True)
+    def group(self, fake, monkeypatch):
+        names = ("one", "two", "three")
+        monkeypatch.setattr(command, "STUDIES", {name: registry.Study(name, "fake_study", name) for name in names})
+        monkeypatch.setattr(command, "GROUPS", {"both": ("two", "one"), "elsewhere": ("four",)})
+        monkeypatch.setattr(command, "_TITLES", {"both": "two of them"})
+
+    def test_a_name_stands_for_its_studies_in_order(self, tmp_path, capsys):
+        arguments = ["run", "both", "three", "one", "--jobs", "1", "--progress", "--out", str(tmp_path / "out")]
+        assert command.main(arguments) == errors.DONE
+        captured = capsys.readouterr()
+        heading = [line for line in captured.out.splitlines() if line.startswith("== ")]
+        assert heading == [
+            "== two (study 1 of 3): two",
+            "== one (study 2 of 3): one",
+            "== three (study 3 of 3): three",
+        ]
+        assert captured.out.count("sum of squares 1\n") == 3
+        assert "two (study 1 of 3) |" in captured.err and "three (study 3 of 3) |" in captured.err
+
+    def test_one_that_fails_does_not_stop_the_others(self, fake, tmp_path, capsys):
+        fake.write_text("1 raise")
+        arguments = ["run", "both", "--jobs", "1", "--out", str(tmp_path / "out")]
+        assert command.main(arguments) == errors.RUN_FAILED
+        said = capsys.readouterr().err
+        assert "meanfield: 2 of 2 studies failed: two, one" in said
+        assert len(list((tmp_path / "out").glob("*/cases/*.json"))) == 2  # case 0 of each
+        fake.unlink()
+        assert command.main(arguments) == errors.DONE
+        assert len((tmp_path / "log").read_text().split()) == 2 * 2 + 2  # and of the second run, case 1 of each
+
+    def test_all_are_done_in_the_same_processes(self, monkeypatch, tmp_path):
+        from studies import pool
+
+        started = []
+        before = pool._Worker.__init__
+        monkeypatch.setattr(pool._Worker, "__init__", lambda self, n: (started.append(n), before(self, n))[1])
+        assert command.main(["run", "both", "three", "--jobs", "1", "--out", str(tmp_path / "out")]) == errors.DONE
+        assert len(started) == 1
+
+    def test_cases_that_cannot_be_listed_are_a_failure(self, monkeypatch, tmp_path, capsys):
+        import fake_study
+
+        before = fake_study.cases
+        left = ["two"]
+        monkeypatch.setattr(fake_study, "cases", lambda config: before(config) if not left else left.pop() / 1)
+        arguments = ["run", "both", "--jobs", "1", "--out", str(tmp_path / "out")]
+        assert command.main(arguments) == errors.RUN_FAILED
+        captured = capsys.readouterr()
+        assert "two: listing the cases failed" in captured.err and "sum of squares 1" in captured.out
+
+    def test_config_prints_all_of_them(self, capsys):
+        assert command.main(["config", "both"]) == errors.DONE
+        assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")] == ["[two]", "[one]"]
+
+    def test_the_nearest_may_be_a_group(self, capsys, tmp_path):
+        assert command.main(["run", "bth", "--out", str(tmp_path)]) == errors.BAD_INPUT
+        assert "no study is called 'bth'. Did you mean both?" in capsys.readouterr().err
+
+    def test_a_study_that_cannot_be_imported_is_said_before_any_work(self, monkeypatch, capsys, tmp_path):
+        broken = registry.Study("two", "no_such_module", "two")
+        monkeypatch.setattr(command, "STUDIES", {**command.STUDIES, "two": broken})
+        assert command.main(["run", "both", "--out", str(tmp_path / "out")]) == errors.BAD_INPUT
+        assert "the study two cannot be imported: No module named 'no_such_module'" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+    def test_a_group_of_unknown_studies_is_none(self, capsys, tmp_path):
+        assert command.main(["run", "elsewhere", "--out", str(tmp_path)]) == errors.BAD_INPUT
+        assert "Valid: one, two, three, both." in capsys.readouterr().err
+
+
+class TestPage:
+    @pytest.fixture(autouse=True)
+    def paper(self, fake, monkeypatch):
+        monkeypatch.setattr(command, "GROUPS", {"paper": ("fake",)})
+        monkeypatch.setattr("studies.paper.page.read", lambda out: sorted(path.name for path in out.iterdir()))
+        monkeypatch.setattr("studies.paper.page.markdown", lambda results: f"# The page of {results}\n")
+
+    def test_the_page_is_written_when_all_is_done(self, tmp_path, capsys):
+        out = tmp_path / "out"
+        assert command.main(["run", "paper", "--jobs", "1", "--out", str(out)]) == errors.DONE
+        assert (out / "paper.md").read_text() == "# The page of ['fake']\n"
+        assert f"the page of the paper: {out / 'paper.md'}" in capsys.readouterr().out
+
+    def test_a_page_that_fails_is_3(self, monkeypatch, tmp_path, capsys):
+        monkeypatch.setattr("studies.paper.page.read", lambda out: 1 / 0)
+        assert command.main(["run", "paper", "--jobs", "1", "--out", str(tmp_path / "out")]) == errors.RUN_FAILED
+        assert "the page of the paper failed:" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("arguments", [["--shard", "1/2"], []])
+    def test_it_is_not_written_before(self, fake, arguments, tmp_path, capsys):
+        out = tmp_path / "out"
+        if not arguments:
+            fake.write_text("1 raise")
+        command.main(["run", "paper", "--jobs", "1", "--out", str(out), *arguments])
+        assert "the page of the paper is not written: fake did not finish" in capsys.readouterr().err
+        assert not (out / "paper.md").exists()

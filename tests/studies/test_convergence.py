@@ -237,7 +237,6 @@ def said(page: str) -> list[tuple[str, ...]]:
     return [row[:2] if "," in row[1] else row[:1] for row in cells]
 
 
-@pytest.mark.xdist_group("convergence")
 class TestSmall:
     def test_is_complete(self, small: dict[str, Any]) -> None:
         figure = convergence.figure(small)

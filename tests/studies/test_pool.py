@@ -118,6 +118,24 @@ def test_processes_are_used_again(tmp_path):
     assert len(pids) == 1
 
 
+def test_processes_may_outlive_a_block(tmp_path):
+    import test_pool
+
+    processes, pids = Pool(1, stay=True), set()
+    for _ in range(2):
+        with processes:
+            pids |= {end.report for end in of(Ended, processes.each(test_pool.job, {0: ("pid", str(tmp_path))}))}
+    assert len(pids) == 1 and [one.pid for one in multiprocessing.active_children()] == list(pids)
+    with pytest.raises(LookupError), processes:
+        raise LookupError
+    assert multiprocessing.active_children() == []
+    with processes:
+        pids |= {end.report for end in of(Ended, processes.each(test_pool.job, {0: ("pid", str(tmp_path))}))}
+    assert len(pids) == 2
+    processes.close()
+    assert multiprocessing.active_children() == []
+
+
 def test_linear_algebra_has_one_thread_and_kernels_have_their_share(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "usable_cores", lambda: 6)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

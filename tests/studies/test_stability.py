@@ -57,7 +57,6 @@ def ordered(row: dict[str, Any]) -> None:
         assert (logs[lower] <= logs[upper] + 1e-10).all()
 
 
-@pytest.mark.xdist_group("stability")
 class TestGrowth:
     def test_five_numbers_come_in_their_order(self, shown) -> None:
         assert len(ORDER) == 5
@@ -205,7 +204,6 @@ def test_table_and_figure_are_complete(shown) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("stability")
 def test_quick_size() -> None:
     summary = summarised(stability.Config.quick())
     for row in summary["rows"]:

@@ -1,0 +1,168 @@
+"""The page: statement by statement what the paper says, the command, the number measured, the verdict.
+
+Nothing on it is typed but headings: sentences come from the verdicts that studies store, numbers from their headlines.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from studies.paper import equation, stored
+from studies.paper.order import ALL, FIGURES, SECTIONS
+from studies.paper.stored import Stored
+from studies.registry import STUDIES
+from studies.statements.verdict import Verdict, verdicts
+
+Results = Mapping[str, Stored | None]
+
+_HEADING = ("statement", "the paper says", "measured", "verdict")
+_OWN = {"existence": equation.of_existence, "stability": equation.of_stability}
+
+
+def read(results: Path) -> dict[str, Stored | None]:
+    """Return what is stored of each study on the page, None where there is nothing.
+
+    Raises
+    ------
+    ValueError
+        If a document is damaged.
+    """
+    return {name: stored.read(results, name) for name in ALL}
+
+
+def markdown(results: Results) -> str:
+    """Return the page."""
+    lines = ["# The paper, statement by statement", "", *_preface(results)]
+    for section in SECTIONS:
+        lines += [f"## {section.title}", ""]
+        lines += [section.text, ""] if section.text else []
+        for name in section.studies:
+            lines += _study(name, results.get(name))
+    lines += ["## Figures", "", *_figures(results)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _preface(results: Results) -> list[str]:
+    present = [one for one in results.values() if one is not None]
+    seeds = sorted({one.document["seed"] for one in present})
+    sizes = Counter(one.size for one in present)
+    versions: dict[str, set[str]] = {}
+    for one in present:
+        for library, version in one.document["versions"].items():
+            versions.setdefault(library, set()).add(version)
+    full = " --full" * ("full" in sizes)
+    judged = [verdict for one in present if one.name not in FIGURES for verdict in _verdicts(one)]
+    failing = sum(verdict.failed > 0 for verdict in judged)
+    open_ = sum(verdict.failed == 0 and verdict.undecided > 0 for verdict in judged)
+    missing = [name for name in ALL if results.get(name) is None]
+    lines = [
+        "Geshkovski, Letrouit, Polyanskiy, Rigollet, *The emergence of clusters in self-attention dynamics* (arXiv",
+        "2305.05465). This page is not edited by hand but made by",
+        "",
+        f"    meanfield run paper existence stability{full} --seed {min(seeds, default=0)} --out results",
+        "    python -m studies.paper results > docs/paper.md",
+        "",
+        "from the numbers that the studies have stored. A verdict counts draws or cases: in how many a statement held,",
+        "in how many it failed, and how many double precision cannot decide.",
+        "",
+        f"- Seed: {_listed(seeds)}. Size: {_listed(f'{size} ({count})' for size, count in sizes.items())}.",
+        f"- Versions: {_listed(f'{name} ' + '/'.join(sorted(of)) for name, of in versions.items())}.",
+        f"- {len(judged)} verdicts: {len(judged) - failing - open_} hold in all draws, {open_} in all that are "
+        f"decided, {failing} fail in some or all.",
+    ]
+    if missing:
+        lines += textwrap.wrap(f"- Missing: {_listed(missing)}.", 118, subsequent_indent="  ", break_on_hyphens=False)
+    return [*lines, ""]
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(map(str, values)) or "none"
+
+
+def _study(name: str, one: Stored | None) -> list[str]:
+    if one is None:
+        return [_missing(name), ""]
+    rows = [(v.statement, v.says, v.measured, _marked(v)) for v in _verdicts(one)]
+    lines = [f"{_cell(STUDIES[name].summary)}:", "", f"    {one.command}", "", *_table(_HEADING, rows), ""]
+    return lines + _exceptions(one.summary.get("exceptions"))
+
+
+def _missing(name: str) -> str:
+    return f"**Missing:** nothing is stored of `{name}`; run `{stored.command(name)}`."
+
+
+def _verdicts(one: Stored) -> list[Verdict]:
+    return _OWN[one.name](one.summary) if one.name in _OWN else verdicts(one.summary)
+
+
+def _marked(verdict: Verdict) -> str:
+    return verdict.text if verdict.held == verdict.draws else f"**{verdict.text}**"
+
+
+def _exceptions(found: Any) -> list[str]:
+    """Return the table of a study's exceptions, mappings; of a matrix in them it shows the shape."""
+    if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
+        return []
+    if not found:
+        return ["There are no exceptions.", ""]
+    keys = list(found[0])
+    rows = [[_shape(one.get(key)) for key in keys] for one in found]
+    return [f"The {len(found)} exceptions:", "", *_table([_words(key) for key in keys], rows), ""]
+
+
+def _figures(results: Results) -> list[str]:
+    rows = []
+    for name in FIGURES:
+        one = results.get(name)
+        if one is None:
+            rows.append((STUDIES[name].summary, f"`{stored.command(name)}`", "**missing**"))
+            continue
+        headline = one.summary["headline"]
+        numbers = "; ".join(f"{_words(key)}: {_number(value)}" for key, value in headline.items())
+        rows.append((STUDIES[name].summary, f"`{one.command}`", numbers))
+    return _table(("figure", "command", "numbers"), rows)
+
+
+def _shape(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
+        return f"{len(value)} × {len(value[0])}"
+    return _number(value)
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return "(" + ", ".join(map(_number, value)) + ")"
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{key}: {_number(one)}" for key, one in value.items()) + ")"
+    return str(value)
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    cells = [tuple(map(_cell, heading)), ("---",) * len(heading), *(tuple(map(_cell, row)) for row in rows)]
+    return [f"| {' | '.join(row)} |" for row in cells]
+
+
+def _cell(text: str) -> str:
+    """Return text that Markdown shows as it is, but for what is marked as code or as a whole in bold."""
+    if text.startswith("**") and text.endswith("**") and len(text) > 4:
+        return f"**{_cell(text[2:-2])}**"
+    parts = " ".join(text.split()).split("`")
+    if len(parts) % 2 == 0:  # a backtick that is left open
+        parts = ["'".join(parts)]
+    for k, part in enumerate(parts):
+        for sign in "|" if k % 2 else "\\|*_<[":
+            part = part.replace(sign, "\\" + sign)
+        parts[k] = part
+    return "`".join(parts)

@@ -1,0 +1,145 @@
+"""Agreement with the codimension conjecture by kind of spectrum, and the exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from particles.checks import Array
+from studies.statements import verdict
+from studies.statements.verdict import Verdict
+from studies.text_table import text_table
+
+_REAL = ("real", "pairs below", "large negative")
+
+
+@dataclass(frozen=True, eq=False)
+class ToTheContrary:
+    """A draw with more than three limits.
+
+    Parameters
+    ----------
+    kind, head : str
+        Kind of spectrum, and of Q^T K.
+    seed : list of int
+        What the generator was seeded with.
+    V, B : (d, d) arrays
+        Value matrix and Q^T K.
+    tokens : (n, d) array
+        Initial tokens.
+    L : (k, d) array
+        Left invariant subspace of the eigenvalues with positive real part.
+    limits : (m, k) array
+        The limits of L z_i, m > 3; under a leading complex pair one token of each cluster, where it was decided.
+    """
+
+    kind: str
+    head: str
+    seed: list[int]
+    V: Array
+    B: Array
+    tokens: Array
+    L: Array
+    limits: Array
+
+
+def exceptions(summary: Mapping[str, Any]) -> list[ToTheContrary]:
+    """Return the exceptions of a summary with their arrays; `codimension.json` has one under "summary"."""
+    return [
+        ToTheContrary(
+            record["kind"],
+            record["head"],
+            record["seed"],
+            *(np.array(record[key]) for key in ("V", "B", "tokens", "L", "limits")),
+        )
+        for record in summary["exceptions"]
+    ]
+
+
+def summary(config: Any, results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return verdicts by kind of spectrum, a row for each draw, and every exception."""
+    from studies.statements.codimension import KINDS, cases
+
+    rows, kept = [], []
+    arrays = ("V", "B", "start", "L", "limits", "leaders")
+    for case, result in zip(cases(config), results, strict=True):
+        rows.append({**case, **{key: value for key, value in result.items() if key not in arrays}})
+        if result["outcome"] is False:
+            kept.append(
+                {
+                    **{key: case[key] for key in ("kind", "head", "seed")},
+                    **{key: result[key].tolist() for key in ("V", "B", "L", "limits")},
+                    "tokens": result["start"].tolist(),
+                }
+            )
+    verdicts = [_verdict(kind, words, [row for row in rows if row["kind"] == kind]) for kind, words in KINDS.items()]
+    counted = {
+        kind: {
+            "agrees": sum(row["outcome"] is True for row in rows if row["kind"] == kind),
+            "does not": sum(row["outcome"] is False for row in rows if row["kind"] == kind),
+            "not decided": sum(row["outcome"] is None for row in rows if row["kind"] == kind),
+        }
+        for kind in KINDS
+    }
+    return {
+        "verdicts": [found.record() for found in verdicts],
+        "rows": rows,
+        "exceptions": kept,
+        "counts": counted,
+        "headline": {
+            "draws": len(rows),
+            "agrees": sum(row["outcome"] is True for row in rows),
+            "exceptions": len(kept),
+            "undecided": sum(row["outcome"] is None for row in rows),
+            "exceptions_with_a_simple_real_leading_eigenvalue": sum(counted[kind]["does not"] for kind in _REAL),
+            "most_limits": max((len(record["limits"]) for record in kept), default=0),
+        },
+    }
+
+
+def _verdict(kind: str, words: str, rows: list[dict[str, Any]]) -> Verdict:
+    numbers = [row["number"] for row in rows if row["number"] is not None]
+    counts = ", ".join(f"{numbers.count(m)} with {m} limit{'s' * (m != 1)}" for m in sorted(set(numbers)))
+    undecided = sum(row["outcome"] is None for row in rows)
+    measured = f"Of {len(rows)} draws: {counts or 'none decided'}" + (
+        f", {undecided} not decided." if undecided else "."
+    )
+    if kind in ("identity", "multiple"):
+        measured += (
+            " The limits are corners of a polytope (Theorems 3.1, 5.2), of which there may be more than three: as"
+            " printed, the conjecture forgets to ask for a simple leading eigenvalue."
+        )
+    elif kind == "normal pair leads":
+        measured += (
+            " On the pair V is a number times a rotation. Where that commutes with Q^T K, exponents <Qx_i, Kx_j> do not"
+            " feel it, and the tokens gather at a polygon's corners as for V = I."
+        )
+    return Verdict.of(
+        f"Codimension conjecture, {words}",
+        "With k eigenvalues of positive real part, tokens tend to at most three parallel subspaces of codimension k.",
+        measured,
+        [row["outcome"] for row in rows],
+    )
+
+
+def table(summary: dict[str, Any]) -> str:
+    """Return the verdicts and a row for each draw."""
+    lines = [
+        [
+            row["kind"],
+            str(row["d"]),
+            str(row["k"]),
+            row["head"],
+            f"{row['depth']:.2f}",
+            str(row["undecided"]),
+            "-" if row["number"] is None else str(row["number"]),
+            {True: "agrees", False: "does not", None: "not decided"}[row["outcome"]],
+        ]
+        for row in summary["rows"]
+    ]
+    heading = ["spectrum", "d", "k", "Q^T K", "depth", "undecided tokens", "limits", "conjecture"]
+    note = f'Exceptions kept with V, B, tokens, seed and limits: {len(summary["exceptions"])}, under "exceptions"'
+    return "\n".join([verdict.table(summary), text_table(heading, lines), note])

@@ -1,0 +1,136 @@
+"""The published figures stepped three ways from the same tokens: forward Euler, Runge-Kutta, and an adaptive method.
+
+All four stages of the scripts' "fourth-order Runge-Kutta" are evaluated at the same point, k1 = k2 = k3 = k4, so that
+
+    x + dt (k1 + 2 k2 + 2 k3 + k4) / 6 = x + dt k1:
+
+it is forward Euler with dt = 0.1. The reference is `Adaptive` until tokens have settled, and their closed form from
+then on.
+
+Steps in the frame of (3.1) are right as long as exponents are: where eps e^{2 lambda t} |x|^2 passes 1 (t = 16 in
+Figs. 12 and 13, which go to 40) P of a fixed-step run is rounding, and its rank there is not given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from particles import RK4, Adaptive, Attention, Empirical, Euler, Raw, geometry, solve
+from particles.checks import Array
+from particles.march import march
+from particles.settled import SETTLED, Settled, settle
+from particles.spectrum import growing
+from studies.figures.depths import trusted_depth
+from studies.statements.setups import SETUPS, Setup
+
+DT = 0.1
+_REFERENCE = Adaptive(1e-8, 1e-10)
+WAYS = {"euler": Euler(DT), "rk4": RK4(DT)}
+
+
+def compared(figure: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Return differences over depth from the reference, ranks at the panels, and tokens that end elsewhere."""
+    setup = SETUPS[figure]
+    tokens = setup.tokens(rng)
+    times: Array = np.array([DT * k for k in range(round(setup.times[-1] / DT) + 1)])
+    late = settle(setup.attention, tokens)
+    trusted = trusted_depth(setup.attention, tokens)
+    frame = _frames(setup.V)
+    reference = _reference(setup, tokens, times, late, frame)
+    widths = np.array([np.linalg.norm(np.ptp(points, axis=0)) for points in reference])
+    L = growing(setup.V)[1]
+    places = _distinct(late.limit[late.leading] @ L.T)
+    panels = [round(t / DT) for t in setup.times]
+    early = min(int(np.ceil(late.depth / DT)), len(times) - 1)
+    known = times <= trusted
+
+    def rank(m: int, points: Array, explicit: bool = False) -> int | None:
+        if explicit and times[m] >= late.depth and late.status == SETTLED:
+            return geometry.numerical_rank(late.matrix)
+        return geometry.numerical_rank(_matrix(setup, frame, times[m], points)) if known[m] else None
+
+    found: dict[str, Any] = {
+        "figure": figure,
+        "settled": late.depth,
+        "trusted": trusted,
+        "undecided": int((~late.decided).sum()),
+        "ranks": {"reference": [rank(m, reference[m], True) for m in panels]},
+        "times": times,
+        "ways": {},
+    }
+    home = _home(setup, times[-1], reference[-1], L, places)
+    whom = np.argmax(_matrix(setup, frame, times[early], reference[early]), axis=1)
+    for name, stepper in WAYS.items():
+        points = np.stack(march(_velocity(setup, frame), tokens, times, stepper).states)
+        off = np.abs(points - reference).max(axis=(1, 2)) / widths
+        other = np.argmax(_matrix(setup, frame, times[early], points[early]), axis=1) != whom
+        found[f"off_{name}"] = off
+        found["ranks"][name] = [rank(m, points[m]) for m in panels]
+        found["ways"][name] = {
+            "largest": float(off[known].max()),
+            "last": float(off[-1]),
+            "elsewhere": int((_home(setup, times[-1], points[-1], L, places) != home).sum()),
+            "other_leader": int(other.sum()),
+        }
+    return found
+
+
+def _frames(V: Array) -> Callable[[float], Array]:
+    """Return t -> e^{tV}, from the eigenvectors: hundreds of steps take as long as one exponential of a matrix."""
+    values, vectors = np.linalg.eig(V)
+    inverse = np.linalg.inv(vectors)
+
+    def frame(t: float) -> Array:
+        return np.asarray(((vectors * np.exp(t * values)) @ inverse).real)
+
+    return frame
+
+
+def _seen(setup: Setup, frame: Callable[[float], Array], t: float) -> Attention:
+    """Return the attention in the frame of the figure at depth t."""
+    if not setup.rescaled:
+        return setup.attention
+    F = frame(t)
+    return Attention.trusted(setup.attention.Q @ F, setup.attention.K @ F, setup.attention.V)
+
+
+def _velocity(setup: Setup, frame: Callable[[float], Array]) -> Callable[[float, Array], Array]:
+    """Return the law that the figure shows, (1.1) or (3.1)."""
+
+    def velocity(t: float, points: Array) -> Array:
+        drawn = _seen(setup, frame, t).field(Empirical(points), points)
+        return drawn - points @ setup.V.T if setup.rescaled else drawn
+
+    return velocity
+
+
+def _reference(setup: Setup, tokens: Array, times: Array, late: Settled, frame: Callable[[float], Array]) -> Array:
+    """Return the tokens at all times, from the adaptive method and then from the closed form."""
+    explicit = (times >= late.depth) & (late.status == SETTLED)
+    path = solve(Raw(setup.attention), tokens, times[~explicit], stepper=_REFERENCE)
+    points = [x @ frame(-t).T if setup.rescaled else x for t, x in zip(path.times, path.points, strict=True)]
+    for t in times[explicit]:
+        z = late.limit + late.offsets @ frame(-t).T
+        points.append(z if setup.rescaled else z @ frame(t).T)
+    return np.stack(points)
+
+
+def _matrix(setup: Setup, frame: Callable[[float], Array], t: float, points: Array) -> Array:
+    """Return P(t) of the tokens, in whichever frame they are."""
+    return _seen(setup, frame, t).matrix(Empirical(points))
+
+
+def _home(setup: Setup, t: float, points: Array, L: Array, places: Array) -> Array:
+    """Return which limit is nearest to each token's growing part."""
+    z = points @ L.T
+    if not setup.rescaled:  # on the line
+        z = np.exp(-t * setup.V[0, 0]) * z
+    return np.asarray(np.argmin(np.linalg.norm(z[:, None] - places, axis=2), axis=1))
+
+
+def _distinct(points: Array) -> Array:
+    labels = geometry.clusters(points, 1e-6 * float(np.abs(points).max()))
+    return np.array([points[labels == label][0] for label in np.unique(labels)])

@@ -1,0 +1,115 @@
+"""The codimension conjecture: what is decided agrees with theorems that are known, and exceptions can be read back."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from particles import Attention, Raw, solve
+from particles.spectrum import growing
+from particles.steppers import Adaptive
+from studies.registry import STUDIES
+from studies.statements import codimension
+from studies.statements.codimension.rotating import settle_turning
+from studies.statements.spectra import tilted, with_spectrum
+
+
+def stored(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What `summary` is given: numbers that went through JSON, arrays that went to a file."""
+    return [
+        {key: value if isinstance(value, np.ndarray) else json.loads(json.dumps(value)) for key, value in one.items()}
+        for one in results
+    ]
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, Any]:
+    config = codimension.Config(tokens=6)
+    results = stored([codimension.run_case(case) for case in codimension.cases(config)])
+    return json.loads(json.dumps(codimension.summary(config, results), allow_nan=False))
+
+
+def test_it_is_entered() -> None:
+    assert STUDIES["codimension"].module == "studies.statements.codimension"
+
+
+def test_every_draw_is_counted_once(shown) -> None:
+    headline = shown["headline"]
+    assert headline["draws"] == len(shown["rows"]) == len(codimension.KINDS)
+    assert headline["agrees"] + headline["exceptions"] + headline["undecided"] == headline["draws"]
+    assert all(row["k"] >= 1 for row in shown["rows"])
+
+
+def test_no_exception_where_theorem_4_2_holds(shown) -> None:
+    assert shown["headline"]["exceptions_with_a_simple_real_leading_eigenvalue"] == 0
+    assert all(row["number"] <= 3 for row in shown["rows"] if row["kind"] in ("real", "pairs below") and row["number"])
+
+
+def test_the_polytope_of_the_identity_is_an_exception() -> None:
+    case = {"kind": "identity", "d": 3, "head": "I", "tokens": 8, "until": 7.0, "seed": [0, 7, 0]}
+    found = codimension.run_case(case)
+    assert found["k"] == 3
+    assert found["number"] > 3  # in space a polytope that is not flat has four corners and more
+    assert found["outcome"] is False
+
+
+def test_exceptions_come_back_with_their_arrays(shown) -> None:
+    found = codimension.exceptions(shown)
+    assert len(found) == shown["headline"]["exceptions"] > 0
+    for one in found:
+        k, L = growing(one.V)
+        assert len(one.limits) > 3
+        assert one.limits.shape[1] == k
+        np.testing.assert_array_equal(L, one.L)
+
+
+def test_a_rotation_does_not_change_what_the_identity_does() -> None:
+    # V = I + bJ commutes with e^{tV}'s rotation, so exponents and clusters are those of V = I
+    rng = np.random.default_rng(3)
+    tokens, eye = rng.uniform(-5, 5, (8, 2)), np.eye(2)
+    V = with_spectrum([1 + 1.3j], eye)
+    found = settle_turning(Attention(Q=eye, K=eye, V=V), tokens, 8.0)
+    assert found.decided
+    # long after: e^-12 is below the distance at which two tokens count as one place
+    path = solve(Raw(Attention(Q=eye, K=eye, V=V)), tokens, [0.0, 12.0], stepper=Adaptive(1e-9, 1e-9))
+    z = path.points[-1] @ np.linalg.inv(_turned(12.0, 1.3)).T * np.exp(-12.0)
+    apart = np.linalg.norm(z[:, None] - z, axis=2)
+    same = found.clusters[:, None] == found.clusters
+    assert len(np.unique(found.clusters)) > 3
+    assert apart[same].max() < 1e-3 * apart[~same].min()  # 8 e^-12 against distances of the order of 1
+
+
+def _turned(t: float, b: float) -> np.ndarray:
+    return np.array([[np.cos(b * t), -np.sin(b * t)], [np.sin(b * t), np.cos(b * t)]])
+
+
+def test_prescribed_spectra() -> None:
+    rng = np.random.default_rng(5)
+    V = with_spectrum([1.0, -0.5 + 2j], tilted(rng, 3))
+    # the basis has condition number 4 at most, so eigenvalues keep all but two digits
+    np.testing.assert_allclose(np.sort_complex(np.linalg.eigvals(V)), [-0.5 - 2j, -0.5 + 2j, 1], atol=1e-13)
+    with pytest.raises(ValueError, match=r"`values` must be the 3 eigenvalues .* got 2"):
+        with_spectrum([1.0, 2.0], np.eye(3))
+    with pytest.raises(ValueError, match="`kind` must be one of"):
+        codimension.values(rng, "none", 3)
+
+
+@pytest.mark.parametrize("kind", codimension.KINDS)
+def test_kinds_are_what_they_are_called(kind) -> None:
+    values = np.linalg.eigvals(codimension.values(np.random.default_rng(8), kind, 4))
+    assert values.real.max() == pytest.approx(1, abs=1e-12)  # rounding of the eigenvalues of a 4 x 4 matrix
+    first = values[values.real > 1 - 1e-9]
+    assert len(first) == {"identity": 4, "multiple": 2, "pair leads": 2, "normal pair leads": 2}.get(kind, len(first))
+    assert (np.abs(first.imag).max() > 0.1) == ("pair leads" in kind) or kind == "gaussian"
+
+
+def test_table_and_figure_are_complete(shown) -> None:
+    assert sum("agrees" in line or "does not" in line or "not decided" in line for line in _rows(shown)) >= 8
+    figure = codimension.figure(shown)
+    figure.draw_without_rendering()
+    assert figure.axes[0].patches
+
+
+def _rows(shown) -> list[str]:
+    return codimension.table(shown).splitlines()

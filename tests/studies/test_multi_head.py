@@ -1,0 +1,149 @@
+"""Several heads: resting places against a longer run, and the claims of Section 12 from a few draws."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from particles import Adaptive, Attention, Euler, Raw, solve
+from particles.settled import settle
+from studies.registry import STUDIES
+from studies.statements import draws, multi_head
+from studies.statements.multi_head import verdicts
+from studies.statements.multi_head.families import heads
+from studies.statements.multi_head.late import Late, levels, polytope
+from studies.statements.multi_head.resting import identities, rest
+
+
+def drawn(seed: int, n: int, count: int, d: int = 2) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    tokens = draws.tokens(rng, n, d)
+    return tokens, np.array([draws.positive_definite(rng, d) for _ in range(count)])
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, Any]:
+    config = multi_head.Config(draws=2, continuous=1, heads=(1, 4), continuous_heads=(2,), n=14, continuous_n=6)
+    results = [multi_head.run_case(case) for case in multi_head.cases(config)]
+    return json.loads(json.dumps(multi_head.summary(config, results), allow_nan=False))
+
+
+def test_it_is_entered() -> None:
+    assert STUDIES["multi-head"].module == "studies.statements.multi_head"
+
+
+def test_one_head_rests_where_its_leaders_are() -> None:
+    tokens, B = drawn(3, 12, 1)
+    found, late = rest(B, tokens), settle(draws.attention(B[0], np.eye(2)), tokens)
+    assert found.decided.all() and late.decided.all()
+    np.testing.assert_array_equal(found.targets[0], late.leaders)
+    # two runs to a relative 1e-12 each, and the tokens part from each other by some powers of ten on the way
+    np.testing.assert_allclose(found.places, late.limit, atol=1e-7)
+
+
+@pytest.mark.parametrize("discrete", [False, True])
+def test_resting_places_are_those_of_a_longer_run(discrete: bool) -> None:
+    tokens, B = drawn(1, 10, 3)
+    found = rest(B, tokens, discrete=discrete)
+    assert found.decided.all()
+    end = found.depth + 4
+    stepper = Euler(1.0) if discrete else Adaptive(1e-12, 1e-11)
+    raw = solve(Raw(identities(B)), tokens, [0.0, found.depth, end], stepper=stepper).points
+    growth = 2.0 if discrete else np.e
+    before = np.abs(raw[1] / growth**found.depth - found.places).max()
+    after = np.abs(raw[2] / growth**end - found.places).max()
+    # what is left falls like (1 + s E) / u: by (1 + 4 E) / u at least, E of size 1; and 1e-7 for the run's errors
+    assert after < before * 5 / growth**4 + 1e-7
+
+
+def test_a_pair_of_tokens_leads_together() -> None:
+    # heads 1 and 2 disagree about the two tokens on the right, which differ across the way they are seen
+    one, two = np.array([[1.0, 0.6], [0.6, 1.0]]), np.array([[1.0, -0.6], [-0.6, 1.0]])
+    tokens = np.array([[5.0, 0.5], [5.0, -0.5], [-6.0, 0.0]])
+    found = rest(np.array([one, two]), tokens)
+    assert found.decided.all()
+    assert sorted(found.companies) == [1, 2]
+    np.testing.assert_array_equal(found.targets[:, 0], [0, 1])
+    # by symmetry, to the errors of the run
+    assert abs(found.places[0, 1]) < 1e-9
+    np.testing.assert_array_equal(found.places[0], found.places[1])
+
+
+def test_what_is_not_decided_is_said() -> None:
+    # by symmetry the token in the middle attends to both ends alike, for ever
+    found = rest(np.eye(2)[None], np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 0.0]]))
+    assert found.decided.tolist() == [True, True, False]
+
+
+def test_levels_are_judged_only_at_rest() -> None:
+    still = np.zeros((4, 1))
+    at = np.array([[2.0], [-1.0], [0.0], [2.0]])
+    assert levels(Late(9.0, at, still)) == (3, 0.0, True)
+    assert levels(Late(9.0, at, still + 0.1))[2] is None
+    assert levels(Late(9.0, at + np.array([[0], [0], [1.0], [0]]), still))[2] is False
+    inside = np.array([[1.0, 0], [0, 1.0], [-1.0, 0], [0, -1.0], [0.3, 0.2]])
+    assert polytope(Late(9.0, inside, np.zeros((5, 2))))[3] is False
+    assert polytope(Late(9.0, inside[:4] * 2, np.zeros((4, 2))))[3] is True
+
+
+@pytest.mark.parametrize("family", multi_head.FAMILIES)
+def test_heads_have_the_spectrum_they_are_drawn_for(family: str) -> None:
+    attention = heads(family, np.random.default_rng(5), 3, 3)
+    values = np.linalg.eigvals(attention.U)
+    assert len(attention.heads) == 3
+    largest = -1.0 if family.startswith("origin") else 1.0
+    # rounding of three sums and an eigenvalue whose projector has norm below 10
+    assert values.real.max() == pytest.approx(largest, abs=1e-10)
+    if family == "common":
+        vectors = [np.linalg.eig(V) for _, V in attention.heads]
+        first = [basis[:, np.argmax(found.real)].real for found, basis in vectors]
+        assert min(abs(first[0] @ other) for other in first) == pytest.approx(1, abs=1e-9)
+
+
+def test_claims(shown) -> None:
+    said = {record["statement"]: record for record in shown["verdicts"]}
+    for name in ("Section 12, heads with one B", "Prop. 8.2 with H heads", "Theorem 3.1 with one head"):
+        assert said[name]["failed"] == said[name]["undecided"] == 0
+        assert said[name]["held"] > 0
+    # sums of heads in another order
+    assert shown["headline"]["largest_difference_to_one_head"] < verdicts.SAME
+    for record in shown["verdicts"]:
+        if "one leading eigenvector" in record["statement"] or "Theorem 8.5" in record["statement"]:
+            assert record["failed"] == 0
+
+
+def test_limits_off_the_vertices_are_counted() -> None:
+    # three heads whose forms are far apart: a token between two vertices, drawn to both
+    rng = np.random.default_rng(0)
+    tokens = np.array([[4.0, 0.0], [0.0, 4.0], [-4.0, -4.0], [2.0, 2.0]])
+    B = np.array([np.diag([2.0, 1.0]), np.diag([1.0, 2.0])])
+    found = rest(B, tokens)
+    assert found.decided.all()
+    assert len(found.vertices) == 3
+    np.testing.assert_array_equal(found.targets[:, 3], [0, 1])
+    # the mean of two leaders that hardly move: e^-16 is what they give to each other at the start
+    np.testing.assert_allclose(found.places[3], [2.0, 2.0], atol=1e-2)
+    # and it is stable: a token started elsewhere comes back
+    moved = rest(B, np.vstack([tokens[:3], tokens[3] + 0.1 * rng.standard_normal(2)]))
+    np.testing.assert_allclose(moved.places[3], found.places[3], atol=1e-2)
+
+
+def test_table_and_figure_are_complete(shown) -> None:
+    lines = multi_head.table(shown).splitlines()
+    assert sum("dt = 1  " in line or "continuous  " in line for line in lines) >= len(shown["counts"])
+    figure = multi_head.figure(shown)
+    figure.draw_without_rendering()
+    assert len(figure.axes) == len(shown["shown"]["runs"]) + 2
+
+
+def test_equal_heads_are_one() -> None:
+    tokens, B = drawn(2, 8, 1)
+    V = draws.good_triple_values(np.random.default_rng(1), 2)
+    many = Attention(
+        Q=np.repeat(B, 3, axis=0), K=np.broadcast_to(np.eye(2), (3, 2, 2)), V=np.array([V, 0.5 * V, -0.2 * V])
+    )
+    one = draws.attention(B[0], 1.3 * V)
+    ends = [solve(Raw(law), tokens, [0.0, 0.5]).points[-1] for law in (many, one)]
+    # rounding, which a depth of 1/2 enlarges by a few powers of ten; both runs take the same steps
+    np.testing.assert_allclose(*ends, rtol=1e-9, atol=1e-9)

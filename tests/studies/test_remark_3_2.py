@@ -1,0 +1,74 @@
+"""Remark 3.2, smaller than the study's quick size."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studies.registry import STUDIES
+from studies.statements import remark_3_2
+from studies.statements.remark_3_2 import judged, runs
+from studies.statements.verdict import Verdict
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, Any]:
+    config = remark_3_2.Config(n=16, radii=(1.0, 5.0), tokens=(10,), replicas=3, settled=3)
+    results = [remark_3_2.run_case(case) for case in remark_3_2.cases(config)]
+    return json.loads(json.dumps(remark_3_2.summary(config, results), allow_nan=False))
+
+
+def test_it_is_entered() -> None:
+    assert STUDIES["remark-3-2"].module == "studies.statements.remark_3_2"
+
+
+def test_the_rate_is_the_leading_eigenvalue(shown) -> None:
+    assert [row["family"] for row in shown["rates"]] == list(runs.FAMILIES)
+    for row in shown["rates"]:
+        assert row["settled"]
+        # steps to 1e-6 of the tokens' size, and distances down to e^-5 of what they were at t*
+        assert row["exponent"] == pytest.approx(1, abs=1e-3)
+        assert row["delay"] > -1e-3  # nobody arrives sooner than e^{-lambda t}
+
+
+def test_a_larger_modulus_is_a_later_start(shown) -> None:
+    for row in shown["few"]:
+        assert row["shift"] < 1e-6  # two runs with relative steps of 1e-8
+    small, large = shown["few"]
+    assert large["at"][1] < small["at"][1]
+
+
+def test_leaders_are_certain_earlier_for_larger_tokens(shown) -> None:
+    late = shown["late"]
+    assert late["decided"] == late["draws"]
+    # slopes between -1 and -3 in log r whatever the draw; t* is looked at every 0.5
+    assert np.diff(late["depth"])[0] < -np.log(5) + 0.5
+
+
+def test_verdicts_can_fail_and_stay_undecided(shown) -> None:
+    row = shown["rates"][0]
+    assert judged._on_rate([row, row | {"exponent": 0.9}, row | {"settled": False}]) == Verdict(
+        **(judged._on_rate([row, row | {"exponent": 0.9}]).record() | {"undecided": 1})
+    )
+    assert judged._on_rate([row | {"exponent": 0.9}]).failed == 1
+    few = shown["few"][0]
+    assert judged._on_shift([few | {"shift": 1e-3}]).failed == 1
+    assert judged._on_few([few | {"after few": 0.4}]).failed == 1
+    assert judged._on_depth(shown["late"] | {"slope": -1.0, "error": 0.05}).failed == 1
+    assert judged._on_depth(shown["late"] | {"error": None}).undecided == 1
+
+
+def test_a_share_is_reached_for_good() -> None:
+    times = np.arange(4.0)
+    assert judged._reached(times, np.array([0.0, 0.6, 0.4, 0.8]), 0.5) == pytest.approx(2.25)
+    assert judged._reached(times, np.array([0.6, 0.6, 0.6, 0.8]), 0.5) == 0.0
+    assert judged._reached(times, np.array([0.0, 0.1, 0.2, 0.3]), 0.5) is None
+
+
+def test_table_and_figure_are_complete(shown) -> None:
+    text = remark_3_2.table(shown)
+    assert all(family in text for family in runs.FAMILIES)
+    figure = remark_3_2.figure(shown)
+    figure.draw_without_rendering()
+    assert [len(axes.lines) > 2 for axes in figure.axes] == [True, False, True]

@@ -1,0 +1,99 @@
+"""The study of Theorem 4.2: its limits, its lemmas, and what fails if they are made to fail."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from particles import Attention
+from particles.spectrum import good_triple
+from studies.registry import STUDIES
+from studies.statements import theorem_4_2
+from studies.statements.theorem_4_2 import motion
+
+EYE = np.eye(2)
+V = np.array([[1.0, 0.3], [0.0, -0.2]])
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, Any]:
+    config = theorem_4_2.Config(dims=(2,), tokens=6, screened=30)
+    results = [theorem_4_2.run_case(json.loads(json.dumps(case))) for case in theorem_4_2.cases(config)]
+    return json.loads(json.dumps(theorem_4_2.summary(config, results), allow_nan=False))
+
+
+def test_it_is_entered() -> None:
+    assert STUDIES["theorem-4-2"].module == "studies.statements.theorem_4_2"
+
+
+def test_nothing_that_is_decided_fails(shown) -> None:
+    assert shown["headline"]["all_decided_hold"]
+    assert all(verdict["failed"] == 0 for verdict in shown["verdicts"])
+    assert shown["headline"]["decided"] >= 3  # of five draws, three of them the published matrices
+    assert set(shown["headline"]["values"]) <= {"1", "2", "3"}
+
+
+def test_levels_are_at_their_limits_late(shown) -> None:
+    # e^-40 = 4e-18 times offsets, which are below e^6 = 400 of the spread at the latest settled depth
+    assert shown["headline"]["largest_off_at_40"] < 1e-14
+
+
+def test_the_lemmas_stay_within_their_bounds(shown) -> None:
+    moved = [row for row in shown["rows"] if row.get("rise") is not None]
+    assert len(moved) >= 5
+    for row in moved:
+        assert row["lemma_9_1"]
+        assert row["lemma_9_3"]
+        assert row["rise"] < 1e-6  # local errors of 1e-9, a thousand steps of them
+        assert row["ratio"] < 1 + 1e-6
+
+
+def test_an_ascending_level_is_seen() -> None:
+    # tokens that move out along phi_1 faster than e^t break Lemma 9.1, and Lemma 9.3 with it
+    times = np.linspace(0, 1, 5)
+    tokens = np.array([[1.0, 0.0], [-1.0, 0.5]])
+    running = np.exp(1.1 * times)[:, None, None] * tokens
+    found = motion.lemmas(Attention(Q=EYE, K=EYE, V=V), times, running)
+    assert not found["lemma_9_1"]
+    assert not found["lemma_9_3"]
+
+
+def test_growth_along_the_hyperplane_is_the_negative_eigenvalue(shown) -> None:
+    seen = [row for row in shown["rows"] if row.get("growth") is not None]
+    assert {row.get("figure") for row in seen} >= {6, 13}
+    for row in seen:
+        assert row["growth"] == pytest.approx(row["growth_expected"], rel=0.02)
+
+
+def test_one_side_has_one_limit_and_the_middle_stays_by_symmetry(shown) -> None:
+    one = next(row for row in shown["rows"] if row["kind"] == "one side")
+    assert one["outcome"] is None or len(one["ends"]) == 1
+    middle = next(row for row in shown["rows"] if row["kind"] == "symmetric")
+    assert middle["middle"] < 1e-13  # sums that cancel to rounding
+    assert middle["undecided"] >= 1
+
+
+def test_refused_triples_say_which_condition_fails(shown) -> None:
+    tokens = np.array([[1.0, 0.0], [0.0, 1.0]])
+    refused = motion.numbers(Attention(Q=EYE, K=-EYE, V=V), tokens, 4.0)
+    assert refused["failed"] == ["pairing"]
+    screened = [row for row in shown["rows"] if row["kind"] == "screen"]
+    for row in screened:
+        assert row["good"] + sum(row["failed"].values()) >= row["count"]
+        assert 0 < row["good"] < row["count"] or row["d"] == 10
+
+
+def test_the_angle_is_that_between_the_eigenvectors() -> None:
+    triple = good_triple(Attention(Q=EYE, K=EYE, V=V))
+    # phi_1 = (1, 0), phi_1^* = (1, 0.3 / 1.2): tan of the angle is 1/4
+    assert motion.angle(triple) == pytest.approx(np.degrees(np.arctan(0.25)), rel=1e-12)
+
+
+def test_table_and_figure_are_complete(shown) -> None:
+    text = theorem_4_2.table(shown)
+    assert all(f"Fig. {number}" in text for number in theorem_4_2.FIGURES)
+    assert all(f"{name}: " in text for name in theorem_4_2.ASTRAY)
+    figure = theorem_4_2.figure(shown)
+    figure.draw_without_rendering()
+    assert len(figure.axes) == 5
