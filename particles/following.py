@@ -116,7 +116,7 @@ class Following:
             if rest <= 0.5:  # E - Pi is a semigroup: from here on it stays below rest times the largest so far
                 sure = limits - self._left(rest * largest, q, float(np.linalg.norm(onto, 2)))
                 open_ &= sure < np.maximum(0.5 * limits, np.where(self.same, q, q * q) * least)
-        lasting: NDArray[np.bool_] = (good & ~open_).all(axis=1)
+        lasting: NDArray[np.bool_] = np.all(good & ~open_, axis=1)
         return lasting
 
     def _apart(self, towards: Array, places: Array) -> Array:
