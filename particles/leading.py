@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import schur, solve_sylvester
+from scipy.linalg import rsf2csf, schur
+from scipy.linalg.lapack import dtrsen
 
 from particles import checks
 from particles.attention import Attention
 from particles.checks import Array
+from particles.spectrum import split
 
 _SAME = 1e-9  # of the largest modulus: eigenvalues whose real parts are this close are one
 _SEMISIMPLE = 1e-6  # of the norm of V, more than which V may not differ from lambda on the eigenspace
@@ -33,24 +35,21 @@ def leading(attention: Any, problems: checks.Problems) -> Leading | None:
         problems.add(f"`attention` must have one head; got {len(attention.heads)}.")
         return None
     V = attention.heads[0][1]
-    d, values = len(V), np.linalg.eigvals(V)
+    T, Z = schur(V)
+    values = np.diag(rsf2csf(T, Z)[0])
     near = _SAME * float(np.abs(values).max())
     value = float(values.real.max())
-    first = values[values.real >= value - near]
-    if value <= near or np.abs(first.imag).max() > near:
+    first = values.real >= value - near
+    if value <= near or np.abs(values[first].imag).max() > near:
         listed = ", ".join(f"{number:.4g}" for number in values)
         problems.add(f"`attention.V` must have a real positive eigenvalue of largest real part; it has {listed}.")
         return None
-    triangle, basis, k = schur(V, sort=lambda real, imag=0.0: real >= value - near)
-    beside = np.zeros((k, d - k))
-    if k < d:
-        beside = solve_sylvester(triangle[:k, :k], -triangle[k:, k:], triangle[:k, k:])
-    onto = basis[:, :k] @ np.hstack([np.eye(k), beside]) @ basis.T
+    *_, onto = split(T, Z, first, dtrsen)
     off = float(np.linalg.norm(V @ onto - value * onto, 2))
     if off > _SEMISIMPLE * float(np.linalg.norm(V, 2)):
         problems.add(
             f"the leading eigenvalue {value:.4g} of `attention.V` must have as many eigenvectors as its "
-            f"multiplicity, {k}; V differs from it by {off:.3g} there (a Jordan block)."
+            f"multiplicity, {first.sum()}; V differs from it by {off:.3g} there (a Jordan block)."
         )
         return None
     return Leading(value, onto)

@@ -231,7 +231,7 @@ def _leading(V: Array) -> _Leading:
     lead = values[int(np.argmax(np.where(largest, values.real - np.abs(values.imag), -np.inf)))]
     chosen = np.abs(values - lead) <= one
     while True:
-        *_, onto = _split(upper, unitary, chosen, ztrsen)
+        *_, onto = split(upper, unitary, chosen, ztrsen)
         tolerance = one * max(float(np.linalg.norm(onto, 2)), 1.0)
         more = chosen | (np.abs(values - values[chosen].mean()) <= tolerance)
         if (more == chosen).all():
@@ -249,13 +249,17 @@ def _leading(V: Array) -> _Leading:
     if abs(value) - radius <= tolerance and not failed and len(rest):
         other = rest[int(np.argmax(np.abs(rest)))]
         failed["largest"] = f"no other eigenvalue may be as large in modulus as {value.real:.6g}; {other:.6g} is"
-    block, basis, onto = _split(T, Z, chosen, dtrsen)
+    block, basis, onto = split(T, Z, chosen, dtrsen)
     off = float(np.linalg.norm(block - value.real * np.eye(len(block)), 2))
     return _Leading(value, basis, onto, radius, off, tolerance, failed)
 
 
-def _split(T: Any, Z: Any, chosen: NDArray[np.bool_], reorder: Callable[..., Any]) -> tuple[Any, Any, Any]:
-    """Return V on the chosen eigenvalues' invariant subspace, an orthonormal basis of it, and its projector."""
+def split(T: Any, Z: Any, chosen: NDArray[np.bool_], reorder: Callable[..., Any]) -> tuple[Any, Any, Any]:
+    """Return V on the chosen eigenvalues' invariant subspace, an orthonormal basis of it, and its projector.
+
+    V = Z T Z^H is a Schur form, `chosen` marks eigenvalues on the diagonal of T, pairs as a whole, and `reorder` is
+    LAPACK's trsen for its type.
+    """
     T, Z = reorder(chosen, T, Z, job="N")[:2]
     k = int(chosen.sum())
     beside = solve_sylvester(T[:k, :k], -T[k:, k:], T[:k, k:]) if k < len(T) else T[:k, k:]
