@@ -188,7 +188,7 @@ def settle(attention: Attention, tokens: Any, *, until: float | None = None) -> 
     >>> late.status, late.leaders.tolist()
     ('settled', [0, 2, 2])
     >>> late.rescaled(1e3).round(6).ravel().tolist()
-    [-0.874513, 1.991557, 1.991557]
+    [-0.915177, 1.986356, 1.986356]
     """
     problems = checks.Problems()
     spectrum = leading(attention, problems)
