@@ -82,6 +82,22 @@ class Following:
         weights = np.where(np.isfinite(self.log_weights), self.log_weights, 0.0)
         return weights[self.leaders][:, None] - weights
 
+    @cached_property
+    def _leading(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Who leads, and which of them each token follows."""
+        lead, which = np.unique(self.leaders, return_inverse=True)
+        return lead, which
+
+    @cached_property
+    def _sizes(self) -> tuple[Array, Array, Array]:
+        """|X_i| (n, 1), |D_j| (n,) and |X_i - X_j| (n, n)."""
+        far = np.linalg.norm(self.places[:, None] - self.places, axis=2)
+        return np.linalg.norm(self.places, axis=1)[:, None], np.linalg.norm(self.offsets, axis=1), far
+
+    @cached_property
+    def _form(self) -> float:
+        return float(np.linalg.norm(self.B, 2))
+
     def gaps(self, turned: Array | None = None, q: float = 1.0) -> Array:
         """Return g_ij for E = `turned` (now, if left out); shape (n, n), and inf where j is no rival."""
         places = self.places if turned is None else self.places @ turned.T
@@ -92,8 +108,7 @@ class Following:
 
     def doubt(self, errors: Array) -> Array:
         """Return how far off the gaps may be now if token i is off by errors[i]; shape (n, n)."""
-        lead, size = np.linalg.norm(self.places, axis=1), np.linalg.norm(self.points, axis=1)
-        own = np.linalg.norm(self.B, 2) * errors[:, None] * (lead[:, None] + size)
+        own = self._form * errors[:, None] * (self._sizes[0] + np.linalg.norm(self.points, axis=1))
         return own + np.linalg.norm(self.points @ self.B, axis=1)[:, None] * (errors[self.leaders][:, None] + errors)
 
     def lasts(self, V: Array, value: float, onto: Array, least: float) -> NDArray[np.bool_]:
@@ -101,7 +116,7 @@ class Following:
 
         V, its leading eigenvalue `value` and the spectral projector `onto` decide how leaders move.
         """
-        drift = V - value * np.eye(len(V))
+        drift, size = V - value * np.eye(len(V)), float(np.linalg.norm(onto, 2))
         ds = _STEP / max(value, float(np.linalg.norm(drift, 2)))
         once, turned, s, largest = expm(ds * drift), np.eye(len(V)), 0.0, 1.0
         limits = self._limits(onto)
@@ -114,14 +129,14 @@ class Following:
             good &= ~open_ | (self.gaps(turned, q) >= least * q * q)
             open_ &= good
             if rest <= 0.5:  # E - Pi is a semigroup: from here on it stays below rest times the largest so far
-                sure = limits - self._left(rest * largest, q, float(np.linalg.norm(onto, 2)))
+                sure = limits - self._left(rest * largest, q, size)
                 open_ &= sure < np.maximum(0.5 * limits, np.where(self.same, q, q * q) * least)
         lasting: NDArray[np.bool_] = np.all(good & ~open_, axis=1)
         return lasting
 
     def _apart(self, towards: Array, places: Array) -> Array:
         """<towards_i, places_i - places_j>, and 0 for two with the same leader."""
-        lead, which = np.unique(self.leaders, return_inverse=True)
+        lead, which = self._leading
         products = np.einsum("id,ikd->ik", towards, places[:, None] - places[lead])
         return np.where(self.same, 0.0, products[:, which])
 
@@ -132,10 +147,9 @@ class Following:
 
     def _left(self, rest: float, q: float, size: float) -> Array:
         """Bound what E - Pi, at most `rest` in norm, and q can still change of the limits."""
-        place, offset = np.linalg.norm(self.places, axis=1)[:, None], np.linalg.norm(self.offsets, axis=1)
+        place, offset, far = self._sizes
         moved = rest * place + q * offset[:, None]
         within = moved * offset
-        far = np.linalg.norm(self.places[:, None] - self.places, axis=2)
         between = moved * ((size + rest) * far + q * offset) + size * place * (rest * far + q * offset)
         small = q * q / np.where(self.same, q, 1.0) * np.abs(self._handicap)
-        return float(np.linalg.norm(self.B, 2)) * np.where(self.same, within, between) + small
+        return self._form * np.where(self.same, within, between) + small

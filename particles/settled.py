@@ -16,6 +16,7 @@ all other weights together are below rounding.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -95,13 +96,13 @@ class Settled:
         """D_i = x_i - x_{L(i)}, constant from t* on; shape (n, d)."""
         return self.tokens - self.tokens[self.leaders]
 
-    @property
+    @cached_property
     def limit(self) -> Array:
         """z_{L(i)}, the resting place of each token's leader; shape (n, d).
 
         It is the limit of z_i along every eigenvector of V whose eigenvalue has a positive real part.
         """
-        return (self.tokens @ expm(-self.depth * self._values).T)[self.leaders]
+        return checks.frozen((self.tokens @ expm(-self.depth * self._values).T)[self.leaders])
 
     @property
     def matrix(self) -> Array:

@@ -43,6 +43,30 @@ def clusters(points: Any, tol: float) -> NDArray[np.intp]:
     return linked(array, float(step))
 
 
+def distinct(points: Any, tol: float) -> checks.Array:
+    """Return the first point of each cluster, in their order; shape (k, d).
+
+    Parameters
+    ----------
+    points : (n, d) array
+        Points.
+    tol : float
+        Longest step of a chain, in the points' units.
+
+    Raises
+    ------
+    ValueError
+        If the points are not finite or `tol` is negative.
+
+    Examples
+    --------
+    >>> distinct([[0.0], [5.0], [0.1]], 0.15).tolist()
+    [[0.0], [5.0]]
+    """
+    first = np.unique(clusters(points, tol), return_index=True)[1]
+    return np.asarray(points, dtype=np.float64)[first]
+
+
 def linked(points: checks.Array, tol: float) -> NDArray[np.intp]:
     """`clusters` without its checks."""
     from scipy.sparse import coo_array  # a quarter of a second to import, as scipy.spatial

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBER = 5
-TIMES = [0.0, 1.0, 2.0, 5.0]
 TITLE = "Fig. 5: V = I, tokens towards the vertices of a polytope"
 
 Config = clouds.CloudConfig
@@ -29,7 +28,7 @@ Config = clouds.CloudConfig
 
 def cases(config: clouds.CloudConfig) -> list[dict[str, Any]]:
     """Return the one case."""
-    return [clouds.case(NUMBER, config, published.IDENTITY, TIMES)]
+    return [clouds.case(NUMBER, config, published.IDENTITY, published.TIMES[NUMBER])]
 
 
 def run_case(case: dict[str, Any]) -> dict[str, Any]:

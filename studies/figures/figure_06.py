@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBER = 6
-TIMES = [0.0, 1.0, 5.0, 15.0]
 TITLE = "Fig. 6: tokens in the plane approach two parallel lines"
 
 Config = clouds.CloudConfig
@@ -29,7 +28,7 @@ Config = clouds.CloudConfig
 
 def cases(config: clouds.CloudConfig) -> list[dict[str, Any]]:
     """Return the one case."""
-    return [clouds.case(NUMBER, config, published.FIG_6, TIMES)]
+    return [clouds.case(NUMBER, config, published.FIG_6, published.TIMES[NUMBER])]
 
 
 def run_case(case: dict[str, Any]) -> dict[str, Any]:

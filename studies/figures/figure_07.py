@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBER = 7
-TIMES = [0.0, 5.0, 10.0, 15.0]
 TITLE = "Fig. 7: two positive eigenvalues, tokens approach parallel lines"
 VIEW = (18.0, -20.0)  # degrees: the lines are seen from their side
 
@@ -31,7 +30,7 @@ Config = clouds.CloudConfig
 
 def cases(config: clouds.CloudConfig) -> list[dict[str, Any]]:
     """Return the one case."""
-    return [clouds.case(NUMBER, config, published.FIG_7, TIMES)]
+    return [clouds.case(NUMBER, config, published.FIG_7, published.TIMES[NUMBER])]
 
 
 def run_case(case: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBER = 8
-TIMES = [0.0, 5.0, 10.0, 15.0]
 TITLE = "Fig. 8: V = diag(1, 1, \u22121/2), a polygon times a line attracts the tokens"
 VIEW = (20.0, -56.0)
 
@@ -31,7 +30,7 @@ Config = clouds.CloudConfig
 
 def cases(config: clouds.CloudConfig) -> list[dict[str, Any]]:
     """Return the one case."""
-    return [clouds.case(NUMBER, config, published.FIG_8, TIMES)]
+    return [clouds.case(NUMBER, config, published.FIG_8, published.TIMES[NUMBER])]
 
 
 def run_case(case: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBER = 12
-TIMES = [0.0, 5.0, 40.0]
 TITLE = "Fig. 12: a complex pair with positive real part, tokens collapse to points"
 VIEW = (16.0, -26.0)
 
@@ -36,7 +35,7 @@ class Config(clouds.CloudConfig):
 
 def cases(config: Config) -> list[dict[str, Any]]:
     """Return the one case."""
-    return [clouds.case(NUMBER, config, published.FIG_12, TIMES)]
+    return [clouds.case(NUMBER, config, published.FIG_12, published.TIMES[NUMBER])]
 
 
 def run_case(case: dict[str, Any]) -> dict[str, Any]:

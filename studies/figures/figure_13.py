@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBER = 13
-TIMES = [0.0, 5.0, 10.0, 30.0, 35.0, 40.0]
 TITLE = "Fig. 13: a complex pair with negative real part, tokens turn in two planes"
 VIEW = (16.0, -38.0)
 
@@ -36,7 +35,7 @@ class Config(clouds.CloudConfig):
 
 def cases(config: Config) -> list[dict[str, Any]]:
     """Return the one case."""
-    return [clouds.case(NUMBER, config, published.FIG_13, TIMES)]
+    return [clouds.case(NUMBER, config, published.FIG_13, published.TIMES[NUMBER])]
 
 
 def run_case(case: dict[str, Any]) -> dict[str, Any]:

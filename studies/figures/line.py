@@ -29,7 +29,7 @@ from studies.text_table import text_table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TIMES = [0.0, 3.0, 5.0, 10.0]
+TIMES = published.TIMES[3]  # and of Fig. 10
 ONE = Attention(Q=[[1.0]], K=[[1.0]], V=[[1.0]])
 PUBLISHED_STEP = 0.1
 BOXES = (published.BOX, 1.0)  # of the text, and of the published ranks

@@ -1,4 +1,4 @@
-"""The value matrices of the figures, from the authors' public scripts.
+"""The figures as published: depths of their panels, and value matrices from the authors' public scripts.
 
 The seeds were never published: tokens are drawn from our own, and every figure prints it.
 """
@@ -6,6 +6,18 @@ The seeds were never published: tokens are drawn from our own, and every figure 
 from __future__ import annotations
 
 BOX = 5.0  # tokens are uniform on [-5, 5]^d
+
+# Depths of the panels.
+TIMES = {
+    3: [0.0, 3.0, 5.0, 10.0],
+    5: [0.0, 1.0, 2.0, 5.0],
+    6: [0.0, 1.0, 5.0, 15.0],
+    7: [0.0, 5.0, 10.0, 15.0],
+    8: [0.0, 5.0, 10.0, 15.0],
+    10: [0.0, 3.0, 5.0, 10.0],
+    12: [0.0, 5.0, 40.0],
+    13: [0.0, 5.0, 10.0, 30.0, 35.0, 40.0],
+}
 
 FIG_6 = [[0.64709742, 0.81911926], [0.61210449, 0.63263484]]
 FIG_7 = [

@@ -70,7 +70,7 @@ def attention(rng: np.random.Generator, dim: int) -> Attention:
 def atoms(rng: np.random.Generator, dim: int, radius: float) -> Empirical:
     """Return up to 24 atoms in the ball, with weights from equal to one that has nearly all."""
     n = int(rng.integers(1, 25))
-    return Empirical(_in_ball(rng, n, dim, radius), rng.dirichlet(np.full(n, rng.choice([0.2, 1.0, 10.0]))))
+    return Empirical(in_ball(rng, n, dim, radius), rng.dirichlet(np.full(n, rng.choice([0.2, 1.0, 10.0]))))
 
 
 def partner(rng: np.random.Generator, mu: Empirical, radius: float) -> Empirical:
@@ -83,21 +83,24 @@ def partner(rng: np.random.Generator, mu: Empirical, radius: float) -> Empirical
     return Empirical(moved * np.minimum(1.0, radius / np.maximum(lengths, 1e-300)), mu.weights)
 
 
-def _in_ball(rng: np.random.Generator, n: int, dim: int, radius: float) -> Array:
-    return _on_sphere(rng, n, dim, radius) * rng.random((n, 1)) ** (1 / dim)
+def in_ball(rng: np.random.Generator, n: int, dim: int, radius: float) -> Array:
+    """Return n points, uniform in the ball."""
+    return on_sphere(rng, n, dim, radius) * rng.random((n, 1)) ** (1 / dim)
 
 
-def _on_sphere(rng: np.random.Generator, n: int, dim: int, radius: float) -> Array:
+def on_sphere(rng: np.random.Generator, n: int, dim: int, radius: float) -> Array:
+    """Return n points, uniform on the sphere."""
     directions = rng.standard_normal((n, dim))
     return radius * directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
 def _targets(rng: np.random.Generator, mu: Empirical, radius: float) -> Array:
-    drawn = (_in_ball(rng, _POINTS, mu.dim, radius), _on_sphere(rng, _POINTS, mu.dim, radius))
+    drawn = (in_ball(rng, _POINTS, mu.dim, radius), on_sphere(rng, _POINTS, mu.dim, radius))
     return np.concatenate([*drawn, mu.points])
 
 
-def _norm(matrix: Array) -> float:
+def operator_norm(matrix: Array) -> float:
+    """Return the largest singular value."""
     return float(np.linalg.norm(matrix, ord=2))
 
 
@@ -110,7 +113,7 @@ def slopes(rng: np.random.Generator, dim: int) -> list[float]:
     head, R = attention(rng, dim), _radius(rng)
     mu = atoms(rng, dim, R)
     largest = float(np.linalg.norm(head.jacobian(mu, _targets(rng, mu, R)), ord=2, axis=(1, 2)).max())
-    size, diameter = _norm(head.V) * _norm(head.B), _diameter(mu.points)
+    size, diameter = operator_norm(head.V) * operator_norm(head.B), _diameter(mu.points)
     return [largest / (size * R**2), largest / (size * diameter**2 / 4) if diameter > 0 else 0.0]
 
 
@@ -119,7 +122,7 @@ def sizes(rng: np.random.Generator, dim: int) -> list[float]:
     head, R = attention(rng, dim), _radius(rng)
     mu = atoms(rng, dim, R)
     largest = float(np.linalg.norm(head.field(mu, _targets(rng, mu, R)), axis=1).max())
-    return [largest / (_norm(head.V) * R)]
+    return [largest / (operator_norm(head.V) * R)]
 
 
 def changes(rng: np.random.Generator, dim: int) -> list[float]:
@@ -129,8 +132,8 @@ def changes(rng: np.random.Generator, dim: int) -> list[float]:
     nu = partner(rng, mu, R)
     x = _targets(rng, mu, R)
     largest = float(np.linalg.norm(head.field(mu, x) - head.field(nu, x), axis=1).max())
-    M = _norm(head.Q) * _norm(head.K) * R**2
-    return [largest / (np.exp(2 * M) * (1 + 2 * M) * _norm(head.V) * meanfield.wasserstein(mu, nu, p=1))]
+    M = operator_norm(head.Q) * operator_norm(head.K) * R**2
+    return [largest / (np.exp(2 * M) * (1 + 2 * M) * operator_norm(head.V) * meanfield.wasserstein(mu, nu, p=1))]
 
 
 def exponents(rng: np.random.Generator, dim: int) -> list[float]:
@@ -157,11 +160,11 @@ def flows(rng: np.random.Generator, dim: int) -> list[float]:
     nu = partner(rng, mu, R)
     fields = [Frozen(Raw(head), source) for head, source in zip(heads, sources, strict=True)]
     L = max(
-        _norm(head.V) * _norm(head.B) * _diameter(source.points) ** 2 / 4
+        operator_norm(head.V) * operator_norm(head.B) * _diameter(source.points) ** 2 / 4
         for head, source in zip(heads, sources, strict=True)
     )
     paths = [_flow(field, side.points) for field, side in zip(fields, (mu, nu), strict=True)]
-    visited = np.concatenate([*paths[0], *paths[1], _in_ball(rng, _POINTS, dim, 2 * R)])
+    visited = np.concatenate([*paths[0], *paths[1], in_ball(rng, _POINTS, dim, 2 * R)])
     apart = float(np.linalg.norm(np.subtract(*(field.velocity(0.0, visited, None) for field in fields)), axis=1).max())
     found = []
     for p in (1, 2):

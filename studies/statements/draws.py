@@ -7,10 +7,10 @@ close to singular: the left and the right eigenvectors then differ, as they do i
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from particles import Attention
 from particles.checks import Array
+from studies.statements.spectra import rotation, with_spectrum
 
 _LEADING = (0.5, 1.5)  # the largest eigenvalue of a value matrix is drawn from here
 _BELOW = 0.9  # every other one is at most this times as large, so that the gap is not an accident of the draw
@@ -29,7 +29,7 @@ def attention(B: Array, V: Array) -> Attention:
 
 def positive_definite(rng: np.random.Generator, d: int) -> Array:
     """Return a symmetric B with axes uniform among all frames and eigenvalues uniform on [1/2, 2]; shape (d, d)."""
-    frame = _frame(rng, d)
+    frame = rotation(rng, d)
     B = (frame * rng.uniform(0.5, 2.0, d)) @ frame.T
     return (B + B.T) / 2
 
@@ -56,35 +56,27 @@ def paranormal(rng: np.random.Generator, d: int, multiplicity: int) -> Array:
     if not 1 <= multiplicity <= d:
         raise ValueError(f"`multiplicity` must be one of 1, ..., {d}; got {multiplicity}.")
     leading = rng.uniform(*_LEADING)
-    blocks = [leading * np.eye(multiplicity), *_smaller(rng, d - multiplicity, _BELOW * leading)]
     if multiplicity == d:
-        return blocks[0]
-    frame = basis(rng, d)
-    return frame @ block_diag(*blocks) @ np.linalg.inv(frame)
+        return leading * np.eye(d)
+    values = [leading] * multiplicity + _smaller(rng, d - multiplicity, _BELOW * leading)
+    return with_spectrum(values, basis(rng, d))
 
 
-def _smaller(rng: np.random.Generator, size: int, largest: float) -> list[Array]:
-    """Return blocks of `size` rows in all: eigenvalues in [-largest, largest] and complex pairs in that disc."""
-    blocks = []
-    while size > 0:
-        if size > 1 and rng.random() < 0.5:
+def _smaller(rng: np.random.Generator, count: int, largest: float) -> list[complex]:
+    """Return `count` eigenvalues, in [-largest, largest] or pairs in that disc, of which one stands for both."""
+    values: list[complex] = []
+    while count > 0:
+        if count > 1 and rng.random() < 0.5:
             modulus, angle = largest * np.sqrt(rng.random()), rng.uniform(0, np.pi)
-            a, b = modulus * np.cos(angle), modulus * np.sin(angle)
-            blocks.append(np.array([[a, -b], [b, a]]))
-            size -= 2
+            values.append(complex(modulus * np.cos(angle), modulus * np.sin(angle)))
+            count -= 2
         else:
-            blocks.append(np.array([[rng.uniform(-largest, largest)]]))
-            size -= 1
-    return blocks
+            values.append(rng.uniform(-largest, largest))
+            count -= 1
+    return values
 
 
 def basis(rng: np.random.Generator, d: int) -> Array:
     """Return a basis of R^d, one vector a column: an orthonormal one, sheared, of condition number at most 17/3."""
     shear = rng.standard_normal((d, d))
-    return _frame(rng, d) @ (np.eye(d) + _SHEAR * shear / np.linalg.norm(shear, 2))
-
-
-def _frame(rng: np.random.Generator, d: int) -> Array:
-    """Return an orthonormal basis, uniform among all."""
-    Q, R = np.linalg.qr(rng.standard_normal((d, d)))
-    return Q * np.sign(np.diag(R))
+    return rotation(rng, d) @ (np.eye(d) + _SHEAR * shear / np.linalg.norm(shear, 2))

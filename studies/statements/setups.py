@@ -57,14 +57,15 @@ class Setup:
         return rng.uniform(-published.BOX, published.BOX, (self.n, len(self.value)))
 
 
+_PUBLISHED = {
+    3: (40, [[1.0]]),
+    5: (40, published.IDENTITY),
+    6: (40, published.FIG_6),
+    7: (40, published.FIG_7),
+    10: (100, [[1.0]]),
+    12: (25, published.FIG_12),
+    13: (25, published.FIG_13),
+}
 SETUPS = MappingProxyType(
-    {
-        3: Setup(40, [[1.0]], (0.0, 3.0, 5.0, 10.0), rescaled=False),
-        5: Setup(40, published.IDENTITY, (0.0, 1.0, 2.0, 5.0)),
-        6: Setup(40, published.FIG_6, (0.0, 1.0, 5.0, 15.0)),
-        7: Setup(40, published.FIG_7, (0.0, 5.0, 10.0, 15.0)),
-        10: Setup(100, [[1.0]], (0.0, 3.0, 5.0, 10.0), rescaled=False),
-        12: Setup(25, published.FIG_12, (0.0, 5.0, 40.0)),
-        13: Setup(25, published.FIG_13, (0.0, 5.0, 10.0, 30.0, 35.0, 40.0)),
-    }
+    {figure: Setup(n, V, tuple(published.TIMES[figure]), rescaled=len(V) > 1) for figure, (n, V) in _PUBLISHED.items()}
 )

@@ -1,6 +1,5 @@
 """The codimension conjecture: what is decided agrees with theorems that are known, and exceptions can be read back."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -9,25 +8,17 @@ import pytest
 from particles import Attention, Raw, solve
 from particles.spectrum import growing
 from particles.steppers import Adaptive
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import codimension
 from studies.statements.codimension.rotating import settle_turning
 from studies.statements.spectra import tilted, with_spectrum
 
 
-def stored(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What `summary` is given: numbers that went through JSON, arrays that went to a file."""
-    return [
-        {key: value if isinstance(value, np.ndarray) else json.loads(json.dumps(value)) for key, value in one.items()}
-        for one in results
-    ]
-
-
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     config = codimension.Config(tokens=6)
-    results = stored([codimension.run_case(case) for case in codimension.cases(config)])
-    return json.loads(json.dumps(codimension.summary(config, results), allow_nan=False))
+    return summed_up(codimension, config)
 
 
 def test_it_is_entered() -> None:

@@ -9,25 +9,17 @@ from scipy.linalg import expm
 
 import meanfield
 from particles import Adaptive, Attention, Empirical, Raw, solve
+from recorded import results_of, summed_up
 from studies.registry import STUDIES
 from studies.statements import errata, published_scripts
 from studies.statements.errata import axes, depths, estimates, rates
 from studies.statements.published_scripts import linear, stepping
 
 
-def stored(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What `summary` is given: numbers that went through JSON, arrays that went to a file."""
-    return [
-        {key: value if isinstance(value, np.ndarray) else json.loads(json.dumps(value)) for key, value in one.items()}
-        for one in results
-    ]
-
-
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     config = errata.Config(draws=8, powers=9, replicas=60)
-    results = stored([errata.run_case(json.loads(json.dumps(case))) for case in errata.cases(config)])
-    return json.loads(json.dumps(errata.summary(config, results), allow_nan=False))
+    return summed_up(errata, config)
 
 
 def verdict(summary: dict[str, Any], statement: str) -> tuple[int, int, int]:
@@ -126,7 +118,7 @@ def stepped() -> dict[str, Any]:
         for case in published_scripts.cases(published_scripts.Config(tokens=12))
         if case.get("figure") in (None, 3, 6)
     ]
-    results = stored([published_scripts.run_case(json.loads(json.dumps(case))) for case in cases])
+    results = results_of(published_scripts, cases)
     return {"results": results, "cases": cases}
 
 

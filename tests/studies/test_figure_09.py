@@ -1,12 +1,12 @@
 """Fig. 9, computed: its numbers, its table, its picture and its film."""
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
 
 from particles.geometry import Hull, limit_points
+from recorded import summed_up
 from studies.figures import figure_09
 from studies.registry import STUDIES
 
@@ -15,8 +15,7 @@ CONFIG = figure_09.Config(starts=(147, 153), depths=9, grid=61)
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
-    results = [figure_09.run_case(case) for case in figure_09.cases(CONFIG)]
-    return json.loads(json.dumps(figure_09.summary(CONFIG, results), allow_nan=False))
+    return summed_up(figure_09, CONFIG)
 
 
 def test_it_is_entered() -> None:

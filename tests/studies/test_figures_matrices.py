@@ -1,13 +1,12 @@
 """Figs. 2, 3, 4, 10 and 11: ranks, leaders and forms of P, from fewer tokens and draws than are drawn."""
 
-import json
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 from particles import Empirical, Rescaled, solve
+from recorded import summed_up
 from studies.figures import figure_02, figure_03, figure_04, figure_10, figure_11, line, ranks
 from studies.registry import STUDIES
 
@@ -21,18 +20,9 @@ CONFIGS = {
 PANELS = {2: 5, 3: 9, 4: 3, 10: 9, 11: 13}  # with colour bars
 
 
-def computed(module: ModuleType, config: Any) -> dict[str, Any]:
-    results = json.loads(json.dumps([_plain(module.run_case(case)) for case in module.cases(config)]))
-    return json.loads(json.dumps(module.summary(config, results), allow_nan=False))
-
-
-def _plain(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in result.items()}
-
-
 @pytest.fixture(scope="module")
 def shown() -> dict[int, dict[str, Any]]:
-    return {module.NUMBER: computed(module, config) for module, config in CONFIGS.items()}
+    return {module.NUMBER: summed_up(module, config) for module, config in CONFIGS.items()}
 
 
 @pytest.mark.parametrize("module", CONFIGS, ids=lambda module: f"figure-{module.NUMBER:02}")

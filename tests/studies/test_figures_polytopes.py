@@ -1,13 +1,12 @@
 """Figs. 1, 5 and 8: tokens at the vertices of polytopes, from fewer of them; and how panels in space are drawn."""
 
-import json
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 from particles.geometry import Hull
+from recorded import summed_up
 from studies.figures import figure_01, figure_05, figure_08, space, style
 from studies.registry import STUDIES
 
@@ -16,15 +15,9 @@ PANELS = {1: 1, 5: 4, 8: 4}
 PUBLISHED = {1: (40, [0, 1, 2, 5]), 5: (40, [0, 1, 2, 5]), 8: (40, [0, 5, 10, 15])}
 
 
-def computed(module: ModuleType, config: Any) -> dict[str, Any]:
-    results = [module.run_case(case) for case in module.cases(config)]
-    plain = [{key: np.asarray(value) for key, value in result.items()} for result in results]
-    return json.loads(json.dumps(module.summary(config, plain), allow_nan=False))
-
-
 @pytest.fixture(scope="module")
 def shown() -> dict[int, dict[str, Any]]:
-    return {module.NUMBER: computed(module, module.Config(n=16)) for module in MODULES}
+    return {module.NUMBER: summed_up(module, module.Config(n=16)) for module in MODULES}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: f"figure-{module.NUMBER:02}")

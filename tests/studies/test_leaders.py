@@ -1,6 +1,5 @@
 """Who leads: the exact statements, the four tokens of which the inner one leads, and the scores of predictions."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 
 from particles import Attention, Rescaled, solve
 from particles.geometry import Hull
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import leaders, leaders_report
 
@@ -15,8 +15,7 @@ from studies.statements import leaders, leaders_report
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     config = leaders.Config(draws=2, triples=1, dims=(1, 2, 10), sizes=(8,), triple_dims=(1, 2), triple_sizes=(6,))
-    results = [leaders.run_case(case) for case in leaders.cases(config)]
-    return json.loads(json.dumps(leaders.summary(config, results), allow_nan=False))
+    return summed_up(leaders, config)
 
 
 def said(shown: dict[str, Any], statement: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The paper's statements for infinitely many tokens, smaller than the study's quick size."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from particles import Empirical
 from particles.settled import settle
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import mean_field
 from studies.statements.mean_field import gathered, judged, moved, rows, verdicts
@@ -31,8 +31,7 @@ def shown() -> dict[str, Any]:
         tokens=((10, 12), (40, 8)),
         shapes=((10, 12), (20, 12)),
     )
-    results = [mean_field.run_case(case) for case in mean_field.cases(config)]
-    return json.loads(json.dumps(mean_field.summary(config, results), allow_nan=False))
+    return summed_up(mean_field, config)
 
 
 def _by(shown: dict[str, Any], problem: str, by: str = "particles") -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Several heads: resting places against a longer run, and the claims of Section 12 from a few draws."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 
 from particles import Adaptive, Attention, Euler, Raw, solve
 from particles.settled import settle
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import draws, multi_head
 from studies.statements.multi_head import verdicts
@@ -25,8 +25,7 @@ def drawn(seed: int, n: int, count: int, d: int = 2) -> tuple[Any, Any]:
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     config = multi_head.Config(draws=2, continuous=1, heads=(1, 4), continuous_heads=(2,), n=14, continuous_n=6)
-    results = [multi_head.run_case(case) for case in multi_head.cases(config)]
-    return json.loads(json.dumps(multi_head.summary(config, results), allow_nan=False))
+    return summed_up(multi_head, config)
 
 
 def test_it_is_entered() -> None:

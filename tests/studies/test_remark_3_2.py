@@ -1,11 +1,11 @@
 """Remark 3.2, smaller than the study's quick size."""
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
 
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import remark_3_2
 from studies.statements.remark_3_2 import judged, runs
@@ -15,8 +15,7 @@ from studies.statements.verdict import Verdict
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     config = remark_3_2.Config(n=16, radii=(1.0, 5.0), tokens=(10,), replicas=3, settled=3)
-    results = [remark_3_2.run_case(case) for case in remark_3_2.cases(config)]
-    return json.loads(json.dumps(remark_3_2.summary(config, results), allow_nan=False))
+    return summed_up(remark_3_2, config)
 
 
 def test_it_is_entered() -> None:

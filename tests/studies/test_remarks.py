@@ -1,6 +1,5 @@
 """The studies of Remarks 7.9 and 3.3, smaller than their quick sizes, and their methods against exact answers."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -8,13 +7,9 @@ import pytest
 
 from particles import Attention, Euler, Raw, Rescaled, solve
 from particles.settled import settle
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import discrete, remark_3_3, remark_7_9
-
-
-def summarised(study: Any, config: Any) -> dict[str, Any]:
-    results = [study.run_case(json.loads(json.dumps(case))) for case in study.cases(config)]
-    return json.loads(json.dumps(study.summary(config, results), allow_nan=False))
 
 
 def verdict_of(summary: dict[str, Any], statement: str) -> dict[str, Any]:
@@ -23,12 +18,12 @@ def verdict_of(summary: dict[str, Any], statement: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def two_tokens() -> dict[str, Any]:
-    return summarised(remark_7_9, remark_7_9.Config(draws=3, offsets=(0.5, 0.15)))
+    return summed_up(remark_7_9, remark_7_9.Config(draws=3, offsets=(0.5, 0.15)))
 
 
 @pytest.fixture(scope="module")
 def steps() -> dict[str, Any]:
-    return summarised(remark_3_3, remark_3_3.Config(polytopes=2, triples=1, falls=1, dts=(1.0, 0.1, 0.01)))
+    return summed_up(remark_3_3, remark_3_3.Config(polytopes=2, triples=1, falls=1, dts=(1.0, 0.1, 0.01)))
 
 
 def test_they_are_entered() -> None:

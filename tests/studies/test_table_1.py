@@ -1,12 +1,12 @@
 """Table 1 with a verdict in each row, and the random matrices that it and its neighbours draw."""
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
 
 from particles.spectrum import good_triple, good_triple_with_multiplicity
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import draws, table_1, table_1_report
 
@@ -14,8 +14,7 @@ from studies.statements import draws, table_1, table_1_report
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     config = table_1.Config(draws=2, dims=(2, 3), n=6, seed=3)
-    results = [table_1.run_case(case) for case in table_1.cases(config)]
-    return json.loads(json.dumps(table_1.summary(config, results), allow_nan=False))
+    return summed_up(table_1, config)
 
 
 def test_it_is_entered() -> None:

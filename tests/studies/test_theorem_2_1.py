@@ -1,6 +1,5 @@
 """The study of Theorem 2.1, smaller than its quick size, and the bounded token against more digits."""
 
-import json
 from typing import Any
 
 import mpmath
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import theorem_2_1 as study
 from studies.statements.bounded_token import BoundedToken, bounded_token, root, shoot
@@ -16,8 +16,7 @@ from studies.statements.bounded_token import BoundedToken, bounded_token, root, 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     config = study.Config(draws=3, bounded=((2, 1), (2, 0)), distances=2, thresholds=1)
-    results = [study.run_case(json.loads(json.dumps(case))) for case in study.cases(config)]
-    return json.loads(json.dumps(study.summary(config, results), allow_nan=False))
+    return summed_up(study, config)
 
 
 @pytest.fixture(scope="module")

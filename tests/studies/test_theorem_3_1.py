@@ -1,6 +1,5 @@
 """The study of Theorem 3.1, smaller than its quick size: what it claims, from its own numbers."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -9,17 +8,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from particles import Attention, Empirical
 from particles.geometry import Hull, limit_points
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import theorem_3_1
-from studies.statements.theorem_3_1 import mirrored, random_draws
+from studies.statements.theorem_3_1 import mirrored, polytope, random_draws
 from studies.statements.verdict import verdicts
 
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     config = theorem_3_1.Config(sizes=(10, 24), depths=5, mirrored=1, asides=(3, 16))
-    results = [theorem_3_1.run_case(case) for case in theorem_3_1.cases(config)]
-    return json.loads(json.dumps(theorem_3_1.summary(config, results), allow_nan=False))
+    return summed_up(theorem_3_1, config)
 
 
 def by_name(shown: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def test_a_hull_that_grows_is_seen() -> None:
 
 def test_a_vertex_that_another_beats_is_seen() -> None:
     corners = np.array([[4.0, 0.0], [1.0, 0.1], [1.0, -0.1]])
-    assert random_draws.vertex_lead(corners, np.eye(2)) == pytest.approx((1.01 - 4) / 16)
+    assert polytope.vertex_lead(corners, np.eye(2)) == pytest.approx((1.01 - 4) / 16)
     assert not limit_points(corners, np.eye(2)).vertex_holds.all()
     row = {"decided": True, "d": 2, "lead": 0.1, "vertices_hold": True, "S_from_boundary": 0.0, "size": 1.0, "euler": 0}
     assert theorem_3_1._claim_1(row) is True

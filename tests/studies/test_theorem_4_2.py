@@ -1,6 +1,5 @@
 """The study of Theorem 4.2: its limits, its lemmas, and what fails if they are made to fail."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 
 from particles import Attention
 from particles.spectrum import good_triple
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import theorem_4_2
 from studies.statements.theorem_4_2 import motion
@@ -19,8 +19,7 @@ V = np.array([[1.0, 0.3], [0.0, -0.2]])
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     config = theorem_4_2.Config(dims=(2,), tokens=6, screened=30)
-    results = [theorem_4_2.run_case(json.loads(json.dumps(case))) for case in theorem_4_2.cases(config)]
-    return json.loads(json.dumps(theorem_4_2.summary(config, results), allow_nan=False))
+    return summed_up(theorem_4_2, config)
 
 
 def test_it_is_entered() -> None:

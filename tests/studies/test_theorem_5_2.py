@@ -1,6 +1,5 @@
 """The study of Theorem 5.2, smaller than its quick size: what it claims, from its own numbers."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 
 from particles.geometry import limit_points
 from particles.spectrum import good_triple_with_multiplicity
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import draws, theorem_5_2
 from studies.statements.verdict import verdicts
@@ -16,8 +16,7 @@ from studies.statements.verdict import verdicts
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     config = theorem_5_2.Config(n=16, depths=5)
-    results = [theorem_5_2.run_case(case) for case in theorem_5_2.cases(config)]
-    return json.loads(json.dumps(theorem_5_2.summary(config, results), allow_nan=False))
+    return summed_up(theorem_5_2, config)
 
 
 def test_it_is_entered_and_full_has_a_hundred_draws() -> None:

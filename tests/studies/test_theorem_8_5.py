@@ -1,12 +1,12 @@
 """The study of Theorem 8.5, smaller than its quick size, and its expansions against what is known exactly."""
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
 
 from particles import Adaptive, Attention, Raw, solve
+from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import theorem_8_5 as study
 
@@ -14,8 +14,7 @@ from studies.statements import theorem_8_5 as study
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
     config = study.Config(draws=5, depth=100.0, times=21, searches=1)
-    results = [study.run_case(json.loads(json.dumps(case))) for case in study.cases(config)]
-    return json.loads(json.dumps(study.summary(config, results), allow_nan=False))
+    return summed_up(study, config)
 
 
 def test_it_is_entered() -> None:

@@ -26,6 +26,7 @@ from scipy.linalg import expm
 
 from particles import Attention
 from particles.checks import Array, Problems
+from particles.geometry import distinct
 from particles.leading import leading
 from particles.settled import settle
 from particles.spectrum import growing
@@ -129,20 +130,20 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
     found = np.linalg.eigvals(V)
     k, L = growing(V)
     leaders, limits, depth, undecided = _limits(attention, tokens, L, case["until"])
-    distinct = _distinct(limits)
+    separate = _distinct(limits)
     return {
         "k": k,
         "eigenvalues": [[float(z.real), float(z.imag)] for z in found[np.argsort(-found.real)]],
         "depth": depth,
         "undecided": undecided,
         "leaders": leaders,
-        "number": len(distinct) if undecided == 0 else None,
-        "outcome": len(distinct) <= 3 if undecided == 0 else None,
+        "number": len(separate) if undecided == 0 else None,
+        "outcome": len(separate) <= 3 if undecided == 0 else None,
         "V": V,
         "B": B,
         "start": tokens,
         "L": L,
-        "limits": distinct,
+        "limits": separate,
     }
 
 
@@ -159,13 +160,7 @@ def _limits(attention: Attention, tokens: Array, L: Array, until: float) -> tupl
 
 
 def _distinct(points: Array) -> Array:
-    """Return the points that are not within `_SAME` of an earlier one."""
-    kept: list[Array] = []
-    scale = float(np.abs(points).max(initial=0.0))
-    for point in points:
-        if all(np.linalg.norm(point - other) > _SAME * scale for other in kept):
-            kept.append(point)
-    return np.array(kept).reshape(-1, points.shape[1])
+    return distinct(points, _SAME * float(np.abs(points).max())) if len(points) else points
 
 
 def figure(summary: dict[str, Any]) -> Figure:

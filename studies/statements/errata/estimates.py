@@ -20,6 +20,7 @@ import numpy as np
 import meanfield
 from particles import Attention, Empirical
 from particles.checks import Array
+from studies.stability.fields import in_ball, on_sphere, operator_norm
 
 _POINTS = 64
 _ROUNDING = 1e-9
@@ -48,19 +49,19 @@ def draw(rng: np.random.Generator) -> dict[str, Any]:
     R = float(np.exp(rng.uniform(np.log(0.3), np.log(1.5))))
     Q, K, V = rng.uniform(-1, 1, (3, d, d))
     attention = Attention(Q=Q, K=K, V=V)
-    mu, nu = (Empirical(_in_ball(rng, 6, d, R), rng.dirichlet(np.ones(6))) for _ in range(2))
-    x = np.concatenate([_in_ball(rng, _POINTS, d, R), _sphere(rng, _POINTS, d, R), _worst(attention, mu, R)])
-    M = _norm(Q) * _norm(K) * R * R
+    mu, nu = (Empirical(in_ball(rng, 6, d, R), rng.dirichlet(np.ones(6))) for _ in range(2))
+    x = np.concatenate([in_ball(rng, _POINTS, d, R), on_sphere(rng, _POINTS, d, R), _worst(attention, mu, R)])
+    M = operator_norm(Q) * operator_norm(K) * R * R
     logs = mu.cgf(x @ attention.B)
     apart = np.linalg.norm(attention.field(mu, x) - attention.field(nu, x), axis=1).max()
     w1 = meanfield.wasserstein(mu, nu, p=1)
-    slopes = max(_norm(slope) for slope in attention.jacobian(mu, x))
+    slopes = max(operator_norm(slope) for slope in attention.jacobian(mu, x))
     return {
         "denominator": float(np.exp(logs.min())),
         "over_bound": float(logs.min() / -M),
-        "6.3": slopes / (_norm(V) * _norm(attention.B) * R * R),
-        "6.4": float(np.linalg.norm(attention.field(mu, x), axis=1).max()) / (_norm(V) * R),
-        "6.5": float(apart / (np.exp(2 * M) * (1 + 2 * M) * _norm(V) * w1)),
+        "6.3": slopes / (operator_norm(V) * operator_norm(attention.B) * R * R),
+        "6.4": float(np.linalg.norm(attention.field(mu, x), axis=1).max()) / (operator_norm(V) * R),
+        "6.5": float(apart / (np.exp(2 * M) * (1 + 2 * M) * operator_norm(V) * w1)),
     }
 
 
@@ -79,16 +80,3 @@ def _worst(attention: Attention, mu: Empirical, R: float) -> Array:
     """Return points against the mean's direction, where the denominator is below 1: x with B^T x along -mean."""
     direction = -(attention.B @ mu.mean)
     return np.outer(np.linspace(0.05, 1.0, 20), R * direction / np.linalg.norm(direction))
-
-
-def _sphere(rng: np.random.Generator, n: int, d: int, R: float) -> Array:
-    x = rng.standard_normal((n, d))
-    return R * x / np.linalg.norm(x, axis=1, keepdims=True)
-
-
-def _in_ball(rng: np.random.Generator, n: int, d: int, R: float) -> Array:
-    return _sphere(rng, n, d, R) * rng.random((n, 1)) ** (1 / d)
-
-
-def _norm(matrix: Array) -> float:
-    return float(np.linalg.norm(matrix, 2))

@@ -42,7 +42,8 @@ def compared(figure: int, rng: np.random.Generator) -> dict[str, Any]:
     reference = _reference(setup, tokens, times, late, frame)
     widths = np.array([np.linalg.norm(np.ptp(points, axis=0)) for points in reference])
     L = growing(setup.V)[1]
-    places = _distinct(late.limit[late.leading] @ L.T)
+    resting = late.limit[late.leading] @ L.T
+    places = geometry.distinct(resting, 1e-6 * float(np.abs(resting).max()))
     panels = [round(t / DT) for t in setup.times]
     early = min(int(np.ceil(late.depth / DT)), len(times) - 1)
     known = times <= trusted
@@ -129,8 +130,3 @@ def _home(setup: Setup, t: float, points: Array, L: Array, places: Array) -> Arr
     if not setup.rescaled:  # on the line
         z = np.exp(-t * setup.V[0, 0]) * z
     return np.asarray(np.argmin(np.linalg.norm(z[:, None] - places, axis=2), axis=1))
-
-
-def _distinct(points: Array) -> Array:
-    labels = geometry.clusters(points, 1e-6 * float(np.abs(points).max()))
-    return np.array([points[labels == label][0] for label in np.unique(labels)])

@@ -21,14 +21,13 @@ from pydantic import Field
 from studies.contract import StudyConfig
 from studies.statements import verdict
 from studies.statements.theorem_3_1 import mirrored, random_draws
+from studies.statements.theorem_3_1.polytope import BOUND, KINDS, largest, reached, vertices_in_S
 from studies.statements.verdict import Verdict
 from studies.text_table import text_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BOUND = 1e-9  # of the radius of K: errors of the leaders' places are a tenth of it or less
-KINDS = ("vertex", "face", "origin")
 
 _RUNS = {"random": random_draws.run, "mirrored": mirrored.run}
 _DRAWN = ("path", "times", "limit", "S", "S_kinds", "corners", "lonely", "kind")
@@ -112,7 +111,7 @@ def _on_hulls(rows: list[dict[str, Any]]) -> Iterable[Verdict]:
         "Proposition 8.2, Corollary 8.3",
         "with V = I and B > 0 the convex hull of the rescaled tokens never grows",
         f"between consecutive depths no token leaves the hull by more than {worst:.1e}, {share:.1e} of what the errors "
-        f"of the steps can add up to; the hull's faces move in by up to {_largest(known, 'shrunk'):.3g}",
+        f"of the steps can add up to; the hull's faces move in by up to {largest(known, 'shrunk'):.3g}",
         [row["outside"] <= row["outside_bound"] if row["decided"] else None for row in rows],
     )
 
@@ -120,15 +119,15 @@ def _on_hulls(rows: list[dict[str, Any]]) -> Iterable[Verdict]:
 def _on_limits(rows: list[dict[str, Any]]) -> Iterable[Verdict]:
     known = [row for row in rows if row["decided"]]
     relative = max((max(row["limit_from_S"], row["limit_from_boundary"]) / row["size"] for row in known), default=0.0)
-    largest = _largest(known, "offset")
+    farthest = largest(known, "offset")
     yield Verdict.of(
         "Theorem 3.1, Theorem 8.1",
         "the hull tends to a polytope K, and every token to a point of S, on the boundary of K or 0",
         f"limits lie within {relative:.1e} of the radius from S and from the boundary; from t* <= "
-        f"{_largest(known, 'depth'):.3g} on tokens approach them as e^-t |D|, |D| <= {largest:.3g}, and are within "
-        f"{largest * np.exp(-40):.1e} at t = 40; one unit after t* the solver is within "
-        f"{_largest(known, 'against_run'):.1e} of that",
-        [_at_limit(row) for row in rows],
+        f"{largest(known, 'depth'):.3g} on tokens approach them as e^-t |D|, |D| <= {farthest:.3g}, and are within "
+        f"{farthest * np.exp(-40):.1e} at t = 40; one unit after t* the solver is within "
+        f"{largest(known, 'against_run'):.1e} of that",
+        [reached(row) for row in rows],
     )
     inside = [row for row in known if row["euler"] is not None]
     kinds = {kind: [row["kinds"][kind] for row in known] or [0] for kind in KINDS}
@@ -138,7 +137,7 @@ def _on_limits(rows: list[dict[str, Any]]) -> Iterable[Verdict]:
         f"S has {_range(kinds['vertex'])} vertices, {_range(kinds['face'])} points inside edges and facets, and 0 in "
         f"{sum(kinds['origin'])} of {len(known)} starts; every vertex beats the others by at least "
         f"{min((row['lead'] for row in known), default=0.0):.1e} of the largest |Av|², and no point of S but 0 is "
-        f"further than {_largest(known, 'S_from_boundary'):.1e} from the boundary. S without 0 is the set of critical "
+        f"further than {largest(known, 'S_from_boundary'):.1e} from the boundary. S without 0 is the set of critical "
         f"points of |Ax|² on the boundary: vertices - edges + facets is 0 in the plane and 2 in space in "
         f"{sum(row['euler'] == 2 * (row['d'] == 3) for row in inside)} of the {len(inside)} starts with 0 inside K",
         [_claim_1(row) for row in rows],
@@ -172,8 +171,8 @@ def _on_null_set(parts: dict[str, list[dict[str, Any]]]) -> Iterable[Verdict]:
         "some starts have tokens that tend to points of the boundary that are no vertices, or to 0",
         f"of {sum(row['n'] for row in known)} tokens of symmetric starts, kept symmetric to the last bit, "
         f"{to['face']} tend to a point inside an edge or facet and {to['origin']} to 0, all to one within "
-        f"{_largest(known, 'target_from_S'):.1e} of the size from S; their distance falls as e^-t, its factor "
-        f"constant to {_largest(known, 'offset_drift'):.1e}",
+        f"{largest(known, 'target_from_S'):.1e} of the size from S; their distance falls as e^-t, its factor "
+        f"constant to {largest(known, 'offset_drift'):.1e}",
         [
             row["target_from_S"] <= BOUND and row["to"]["face"] > 0 and row["symmetric"] if row["decided"] else None
             for row in rows
@@ -186,26 +185,17 @@ def _on_null_set(parts: dict[str, list[dict[str, Any]]]) -> Iterable[Verdict]:
         "Section 3, beside the null set",
         "a token just beside the mirror of a symmetric set ends at the vertex on its own side",
         f"so it does from {closest:.0e} away on; t* rises from {min((r['depth'] for r in decided), default=0):.3g} to "
-        f"{_largest(decided, 'depth'):.3g}; closer to the mirror double precision does not tell",
+        f"{largest(decided, 'depth'):.3g}; closer to the mirror double precision does not tell",
         [_own_side(row) for row in beside],
     )
 
 
-def _at_limit(row: dict[str, Any]) -> bool | None:
-    if not row["decided"]:
-        return None
-    allowed = BOUND * row["size"]
-    return bool(
-        max(row["limit_from_S"], row["limit_from_boundary"]) <= allowed
-        and row["against_run"] <= 10 * row["error"] + allowed
-    )
-
-
 def _claim_1(row: dict[str, Any]) -> bool | None:
-    if not row["decided"] or abs(row["lead"]) <= BOUND:
+    held = vertices_in_S(row)
+    if held is None:
         return None
     complete = row["euler"] in (None, 2 * (row["d"] == 3))
-    return bool(complete and row["vertices_hold"] and row["lead"] > 0 and row["S_from_boundary"] <= BOUND * row["size"])
+    return bool(complete and held and row["S_from_boundary"] <= BOUND * row["size"])
 
 
 def _own_side(row: dict[str, Any]) -> bool | None:
@@ -256,10 +246,6 @@ def figure(summary: dict[str, Any]) -> Figure:
     from studies.statements.theorem_3_1.drawing import draw  # workers do not draw
 
     return draw(summary)
-
-
-def _largest(rows: list[dict[str, Any]], key: str) -> float:
-    return max((float(row[key]) for row in rows), default=0.0)
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -16,6 +16,7 @@ from particles import Adaptive, Rescaled, settle, solve
 from particles.checks import Array
 from particles.geometry import Hull, LimitPoints, limit_points
 from studies.statements import draws
+from studies.statements.theorem_3_1 import polytope
 
 TOLERANCE = 1e-11  # of each step, relative and absolute
 FORMS = {"I": "B = I", "random": "random B > 0"}
@@ -34,32 +35,23 @@ def run(case: dict[str, Any]) -> dict[str, Any]:
         return numbers | {"message": late.message or run.message}
     path, limit = run.points, late.limit
     K, S = Hull(limit), limit_points(limit, B)
-    of_limit, from_limit = S.nearest(limit)
-    where = np.array(S.kinds)
+    inner = S.points[np.array(S.kinds) != "origin"]
     return numbers | {
+        **polytope.numbers(limit, K, S, B),
         "error": late.error,
-        "size": K.scale,
         "outside": outside(path),
         "outside_bound": step_errors(path, run.stats["steps"]),
         "shrunk": float(Hull(path[-1]).distance(start).max()),
         "vertices": len(S.vertices),
         "vertices_at_start": len(Hull(start).vertices),
-        "kinds": {kind: int((where == kind).sum()) for kind in ("vertex", "face", "origin")},
-        "vertices_hold": bool(S.vertex_holds.all()),
-        "lead": vertex_lead(limit[S.vertices], B),
-        "S_from_boundary": float(K.boundary_distance(S.points[where != "origin"]).max()),
+        "S_from_boundary": float(K.boundary_distance(inner).max()),
         "euler": euler(S, K),
         "separation": S.separation,
-        "limit_from_S": float(from_limit.max()),
-        "limit_from_boundary": float(np.minimum(K.boundary_distance(limit), np.linalg.norm(limit, axis=1)).max()),
-        "to": {kind: int((where[of_limit] == kind).sum()) for kind in ("vertex", "face", "origin")},
         "offset": float(np.linalg.norm(late.offsets, axis=1).max()),
         "against_run": float(np.abs(path[-1] - late.rescaled(float(times[-1]))).max()),
         "path": path,
         "times": times,
         "limit": limit,
-        "S": S.points,
-        "S_kinds": list(S.kinds),
         "corners": [[int(j) for j in facet] for facet in K.facets] if d == 3 else [int(j) for j in K.vertices],
     }
 
@@ -76,14 +68,6 @@ def step_errors(path: Array, steps: float) -> float:
     sqrt(n d) times that; and the exact flow never carries anything out of the hull it starts in.
     """
     return float(steps * np.sqrt(path[0].size) * TOLERANCE * (1 + np.abs(path).max()))
-
-
-def vertex_lead(corners: Array, B: Array) -> float:
-    """Return the least of |Av_i|² - <Av_i, Av_j>, i != j, over the largest |Av_i|²: how clearly vertices are in S."""
-    gram = corners @ B @ corners.T
-    lead = np.diag(gram)[:, None] - gram
-    np.fill_diagonal(lead, np.inf)
-    return float(lead.min() / np.diag(gram).max())
 
 
 def euler(S: LimitPoints, K: Hull) -> int | None:

@@ -29,15 +29,15 @@ from particles.geometry import Hull, limit_points
 from particles.spectrum import GoodTripleWithMultiplicity, good_triple_with_multiplicity
 from studies.contract import StudyConfig
 from studies.statements import draws, verdict
-from studies.statements.theorem_3_1.random_draws import TOLERANCE, outside, step_errors, vertex_lead
+from studies.statements.theorem_3_1 import polytope
+from studies.statements.theorem_3_1.polytope import BOUND, KINDS, largest, reached, vertices_in_S
+from studies.statements.theorem_3_1.random_draws import TOLERANCE, outside, step_errors
 from studies.statements.verdict import Verdict
 from studies.text_table import text_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BOUND = 1e-9  # of the radius of K: errors of the leaders' places are a tenth of it or less
-KINDS = ("vertex", "face", "origin")
 SLOPE = 0.05  # relative: |z| of followers over the depth in which it grows e^100-fold, to a factor e^5
 
 # (d, dimension of F); published: V = diag(1, 1, -1/2) of Fig. 8
@@ -101,12 +101,11 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
     offsets = late.offsets @ onto.T
     K, S = Hull(limit), limit_points(limit, F.T @ B @ F)
     printed = limit_points(limit, _printed_form(B, triple))
-    of_limit, from_limit = S.nearest(limit)
     to_printed = printed.nearest(limit)[1] if len(printed.points) else np.full(len(limit), np.inf)
-    where = np.array(S.kinds)
     explicit = limit + np.exp(-triple.value * times[-1]) * offsets
     return numbers | {
         "decided": True,
+        **polytope.numbers(limit, K, S, F.T @ B @ F),
         "dims": [triple.multiplicity, attention.dim - triple.multiplicity],
         "value": triple.value,
         "radius": triple.radius,
@@ -114,15 +113,8 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
         "off_F": float(np.linalg.norm(attention.V @ F - triple.value * F, 2)),
         "depth": late.depth,
         "error": late.error * float(np.linalg.norm(onto, 2)),
-        "size": K.scale,
         "outside": outside(path),
         "outside_bound": step_errors(shrunk, run.stats["steps"]) * float(np.linalg.norm(onto, 2)),
-        "kinds": {kind: int((where == kind).sum()) for kind in KINDS},
-        "vertices_hold": bool(S.vertex_holds.all()),
-        "lead": vertex_lead(limit[S.vertices], F.T @ B @ F),
-        "limit_from_S": float(from_limit.max()),
-        "limit_from_boundary": float(np.minimum(K.boundary_distance(limit), np.linalg.norm(limit, axis=1)).max()),
-        "to": {kind: int((where[of_limit] == kind).sum()) for kind in KINDS},
         "offset": float(np.linalg.norm(offsets, axis=1).max()),
         "against_run": float(np.abs(path[-1] - explicit).max()),
         "printed_vertices_missing": int((~printed.vertex_holds).sum()),
@@ -131,8 +123,6 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
         "path": path,
         "times": times,
         "limit": limit,
-        "S": S.points,
-        "S_kinds": list(S.kinds),
         "printed_S": printed.points,
         "corners": [int(j) for j in K.vertices],
     }
@@ -171,10 +161,10 @@ def summary(config: Config, results: list[dict[str, Any]]) -> dict[str, Any]:
         "headline": {
             "draws": len(rows),
             "decided": len(known),
-            "in_S": sum(_in_S(row) is True for row in rows),
+            "in_S": sum(reached(row) is True for row in rows),
             "vertices_hold": all(row["vertices_hold"] for row in known),
             "not_in_printed_S": sum(row["tokens_not_in_printed"] > 0 for row in known),
-            "outside": _largest(known, "outside"),
+            "outside": largest(known, "outside"),
             "Fig. 8's rate": next((row["slope"] for row in known if row["setting"].startswith("Fig. 8")), None),
         },
     }
@@ -183,7 +173,7 @@ def summary(config: Config, results: list[dict[str, Any]]) -> dict[str, Any]:
 def _verdicts(rows: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[Verdict]:
     relative = max((max(row["limit_from_S"], row["limit_from_boundary"]) / row["size"] for row in known), default=0.0)
     latest = max((row["value"] * row["depth"] for row in known), default=0.0)
-    largest = _largest(known, "offset")
+    farthest = largest(known, "offset")
     vertices = [row["kinds"]["vertex"] for row in known if row["dims"][0] > 1] or [0]
     growing = [row for row in known if row["rate"] is not None]
     missing = [row for row in known if row["tokens_not_in_printed"]]
@@ -191,26 +181,26 @@ def _verdicts(rows: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[V
         Verdict.of(
             "Definition 5.1",
             "F, G and pi_F exist: V = lambda I on F, spectral radius below lambda on G",
-            f"F is found as built, V - lambda on it at most {_largest(known, 'off_F'):.1e}; |pi_F| is up to "
-            f"{_largest(known, 'oblique'):.3g}, that is, F and G are not orthogonal",
+            f"F is found as built, V - lambda on it at most {largest(known, 'off_F'):.1e}; |pi_F| is up to "
+            f"{largest(known, 'oblique'):.3g}, that is, F and G are not orthogonal",
             [row["holds"] and (not row["decided"] or tuple(row["dims"]) == _dims(row)) for row in rows],
         ),
         Verdict.of(
             "Theorem 5.2",
             "pi_F z_i tends to the boundary of a polytope K in F, or to 0",
             f"limits lie within {relative:.1e} of the radius of K from its boundary; from lambda t* <= {latest:.3g} on "
-            f"tokens approach them as e^(-lambda t) |pi_F D|, |pi_F D| <= {largest:.3g}, and are within "
-            f"{largest * np.exp(-40):.1e} at lambda t = 40; {sum(row['to']['vertex'] for row in known)} of "
+            f"tokens approach them as e^(-lambda t) |pi_F D|, |pi_F D| <= {farthest:.3g}, and are within "
+            f"{farthest * np.exp(-40):.1e} at lambda t = 40; {sum(row['to']['vertex'] for row in known)} of "
             f"{sum(row['n'] for row in known)} tokens tend to vertices, of which K has {min(vertices)} to "
             f"{max(vertices)} where F is a plane or space; at lambda (t - t*) = 1 the solver is within "
-            f"{_largest(known, 'against_run'):.1e} of that",
-            [_in_S(row) for row in rows],
+            f"{largest(known, 'against_run'):.1e} of that",
+            [reached(row) for row in rows],
         ),
         Verdict.of(
             "Section 10, hull",
             "pi_F of the hull of the rescaled tokens never grows",
-            f"no token leaves it between consecutive depths by more than {_largest(known, 'outside'):.1e}; errors of "
-            f"the steps can add up to {_largest(known, 'outside_bound'):.1e}",
+            f"no token leaves it between consecutive depths by more than {largest(known, 'outside'):.1e}; errors of "
+            f"the steps can add up to {largest(known, 'outside_bound'):.1e}",
             [row["outside"] <= row["outside_bound"] if row["decided"] else None for row in rows],
         ),
         Verdict.of(
@@ -218,13 +208,13 @@ def _verdicts(rows: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[V
             "vertices of K are in S, S for the form B on F",
             f"every vertex beats the others by at least {min((row['lead'] for row in known), default=0.0):.1e} of the "
             "largest |Av|²",
-            [_vertices_in_S(row) for row in rows],
+            [vertices_in_S(row) for row in rows],
         ),
         Verdict.of(
             "Section 10, S as printed with <pi_F Aw, pi_F Av>",
             "every token's limit is in S",
             f"in {len(missing)} of {len(known)} draws a vertex of K to which tokens tend is not in the printed S (up "
-            f"to {_largest(known, 'tokens_not_in_printed'):.0f} tokens of {rows[0]['n']}); with <Aw, Av> it always is, "
+            f"to {largest(known, 'tokens_not_in_printed'):.0f} tokens of {rows[0]['n']}); with <Aw, Av> it always is, "
             "and the theorem itself is not touched",
             [row["tokens_not_in_printed"] == 0 if row["decided"] else None for row in rows],
         ),
@@ -242,22 +232,6 @@ def _verdicts(rows: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[V
 def _dims(row: dict[str, Any]) -> tuple[int, int]:
     d, k = SETTINGS[row["setting"]]
     return k, d - k
-
-
-def _in_S(row: dict[str, Any]) -> bool | None:
-    if not row["decided"]:
-        return None
-    allowed = BOUND * row["size"]
-    return bool(
-        max(row["limit_from_S"], row["limit_from_boundary"]) <= allowed
-        and row["against_run"] <= 10 * row["error"] + allowed
-    )
-
-
-def _vertices_in_S(row: dict[str, Any]) -> bool | None:
-    if not row["decided"] or abs(row["lead"]) <= BOUND:
-        return None
-    return bool(row["vertices_hold"] and row["lead"] > 0)
 
 
 def _drawn(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -300,7 +274,3 @@ def figure(summary: dict[str, Any]) -> Figure:
     from studies.statements.theorem_5_2.drawing import draw  # workers do not draw
 
     return draw(summary)
-
-
-def _largest(rows: list[dict[str, Any]], key: str) -> float:
-    return max((float(row[key]) for row in rows), default=0.0)
