@@ -6,8 +6,8 @@ Along a coupling of mu_0 and nu_0 whose two ends move with their own measures, D
 
 five numbers of which each is at least the one before. The rates, in the order of `meanfield.stability_rates`, are
 bounds on D'/D for the pairs that stand for the coupling, which are an exact pair of solutions in their own right;
-`sharp` is the least of three bounds on D(t): by the logarithmic norm of the field as an operator on the pairs, by rates
-averaged over the pairs, and by the modes of the displacement (`meanfield.stability_modes`). C is the constant
+`sharp` is the least of four bounds on D(t): by the logarithmic norm of the field as an operator on the pairs, by rates
+averaged over the pairs, and two by the modes of the displacement (`meanfield.stability_modes`). C is the constant
 a priori (`meanfield.stability_bounds`). (6.5), which it rests on, holds on a ball only, not on all of R^d as printed,
 so the radius matters.
 
@@ -34,7 +34,7 @@ from meanfield.curve import Curve
 from meanfield.solve import Method, solve
 from meanfield.stability_bounds import a_priori_exponent, radius_of
 from meanfield.stability_modes import Modes
-from meanfield.stability_rates import Rates, lifted, rates_of
+from meanfield.stability_rates import Lift, Rates, lifted, rates_of
 from meanfield.wasserstein import gelbrich, transport, wasserstein
 from particles.checks import Array
 from particles.dynamics import Dynamics
@@ -70,7 +70,7 @@ class StabilityReport:
         D(t) / W2(mu_0, nu_0). The first entry is 1 where an optimal coupling is known; more where the coupling is an
         optimal plan between atoms that stand for the measures.
     sharp : (m,) array
-        The least of the bounds `exponents["modes"]`, `["log_norm"]` and `["averaged"]`.
+        The least of the bounds `exponents["carried"]`, `["modes"]`, `["log_norm"]` and `["averaged"]`.
     a_posteriori : (m,) array
         D(0) / W2(mu_0, nu_0) exp int_0^t (L1 + L2).
     a_priori : (m,) array
@@ -79,8 +79,8 @@ class StabilityReport:
         int_0^t C itself.
     exponents : dict of (m,) arrays
         Logarithms of "coupled", "sharp", "a_posteriori" and "a_priori", and of the ladder between the second and the
-        third: "modes", "log_norm", "averaged", "split". "exact" is log of D(0)/W2(0) plus the integral of D'/D, which
-        is "coupled" but for the integration over depth.
+        third: "carried", "modes", "log_norm", "averaged", "split". "exact" is log of D(0)/W2(0) plus the integral of
+        D'/D, which is "coupled" but for the integration over depth.
     errors : dict of (m,) arrays
         Estimated errors of the logarithms of "coupled", "sharp", "a_posteriori" and "a_priori".
     """
@@ -224,18 +224,18 @@ def _integrated(law: Dynamics, fine: Array, along: list[Coupling]) -> tuple[dict
     """Return the exponents of all bounds between D and the one a priori at every `_PARTS`th depth, and their errors."""
     modes = Modes.of(along[0])
     start = along[0].distance
-    found, matrices = [], []
-    by_modes = [0.0]
+    found: list[Rates] = []
+    lifts: list[Lift] = []
+    by_modes = [(0.0, 0.0)]
     for k, (t, here) in enumerate(zip(fine, along, strict=True)):
-        lift = lifted(law, t, here)
-        found.append(rates_of(law, t, here, lift))
-        matrices.append(lift.matrix)
+        lifts.append(lifted(law, t, here))
+        found.append(rates_of(law, t, here, lifts[-1]))
         if k % _PARTS == 0 and k > 0:
             h = float(t - fine[k - _PARTS])
-            modes, matrices = modes.moved(matrices, h), matrices[-1:]
+            modes, lifts = modes.moved(lifts, h), lifts[-1:]
             done = _exponent([rate.log_norm for rate in found], fine[: k + 1])
             exponent = float(done[0][-1] + done[1][-1])
-            by_modes.append(modes.bound(_forced(found, fine[: k + 1], exponent)) - np.log(start))
+            by_modes.append(tuple(modes.bounds(_forced(found, fine[: k + 1], exponent)) - np.log(start)))
     names = {
         "exact": "exact",
         "log_norm": "log_norm",
@@ -244,9 +244,11 @@ def _integrated(law: Dynamics, fine: Array, along: list[Coupling]) -> tuple[dict
         "a_posteriori": "basic",
     }
     integrals = {name: _exponent([getattr(rate, key) for rate in found], fine) for name, key in names.items()}
-    exponents = {name: values for name, (values, _) in integrals.items()} | {"modes": np.array(by_modes)}
-    errors = {name: error for name, (_, error) in integrals.items()} | {"modes": np.zeros(len(by_modes))}
-    choices = ("modes", "log_norm", "averaged")
+    exponents = {name: values for name, (values, _) in integrals.items()}
+    errors = {name: error for name, (_, error) in integrals.items()}
+    for name, values in zip(("modes", "carried"), np.array(by_modes).T, strict=True):
+        exponents[name], errors[name] = values, np.zeros(len(values))
+    choices = ("carried", "modes", "log_norm", "averaged")
     upper = np.array([exponents[name] + errors[name] for name in choices])
     best = upper.argmin(axis=0)
     columns = np.arange(len(best))

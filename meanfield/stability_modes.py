@@ -2,30 +2,40 @@
 
 Phi(t) solves Phi' = A Phi, Phi(0) = 1. The displacement at depth 0 of an optimal coupling is a gradient field of its
 label y. Let P_1, P_2, ... be the orthogonal projections of L2(w) on the gradients of polynomials of degree 1 (shifts),
-2 (dilations, strains), 3, 4, each without the ones before, and the last on what remains. With Phi_k = Phi P_k and the
+2 (dilations, strains), 3, 4, each without the ones before, and R that on what remains. With Phi_k = Phi P_k and the
 shares u_k = |P_k delta_0|, in operator norms,
 
-    |Phi delta_0|^2 <= min( sum_kl |Phi_k^T Phi_l| u_k u_l,  |Phi|^2 |delta_0|^2 )
-    |delta(t)| <= |Phi delta_0| + int_0^t e^(Lambda(t) - Lambda(s)) |e(s)| ds,         Lambda = int log_norm dt
+    |Phi delta_0|^2 <= min( sum_kl |Phi_k^T Phi_l| u_k u_l,  |Phi|^2 |delta_0|^2 )                          (modes)
 
-which is sharper than e^Lambda because a perturbation that grows at one depth need not grow at the next, and because the
-share of each mode is known, though not its shape. Phi is found by Magnus' method of order 4,
+which knows how much of the displacement is of which kind, not what it looks like. A displacement without smoothness is
+moved by its own place more than by the other pairs: with the propagators L_i' = J_i L_i of the local part of A,
+
+    |Phi delta_0| <= |Phi (1 - R) delta_0 + L R delta_0| + |(Phi - L) R| |R delta_0|                      (carried)
+
+carries its smooth part along, takes the local part of the rest as an average over the coupling, and bounds by a norm
+only what the rest does through the measure. To both comes
+
+    int_0^t e^(Lambda(t) - Lambda(s)) |e(s)| ds,         Lambda = int log_norm dt.
+
+Both are sharper than e^Lambda because a perturbation that grows at one depth need not grow at the next. Phi is found by
+Magnus' method of order 4,
 
     Phi(t + h) = exp( h/6 (A_0 + 4 A_1/2 + A_1) - h^2/12 [A_0, A_1] ) Phi(t),
 
-once more with the double step; the difference of the two is added.
+once more with the double step; the difference of the two is added. L need not be exact: any would do.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
 
 from meanfield.coupling import Coupling
+from meanfield.stability_rates import Lift
 from particles.checks import Array
 
 _DEGREE = 4
@@ -41,53 +51,91 @@ class Modes:
     ----------
     fine, coarse : (n d, n d) array or None
         Phi in orthonormal coordinates, the columns in the order of the modes.
+    local : (n, d, d) array
+        L.
+    basis : (n d, n d) array
+        The modes at depth 0.
     blocks : tuple of slices
-        Which columns belong to P_1, P_2, ...
-    shares : (len(blocks),) array
-        u.
+        Which columns belong to P_1, P_2, ..., and to R if anything remains.
+    smooth : int
+        How many columns there are before R.
+    parts : (n d,) array
+        The coordinates of delta_0.
     """
 
     fine: Array | None
     coarse: Array | None
+    local: Array
+    basis: Array
     blocks: tuple[slice, ...]
-    shares: Array
+    smooth: int
+    parts: Array
 
     @classmethod
     def of(cls, pairs: Coupling) -> Modes:
         """Return the modes at depth 0."""
-        columns = _orthonormal(pairs)
+        columns = _gradients(pairs)
+        smooth = sum(part.shape[1] for part in columns)
+        columns = [part for part in (*columns, _complement(columns)) if part.shape[1]]
         basis = np.concatenate(columns, axis=1)
         ends = np.cumsum([0, *(part.shape[1] for part in columns)])
         blocks = tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
         parts = basis.T @ (np.sqrt(pairs.weights)[:, None] * (pairs.x - pairs.y)).ravel()
-        return cls(basis, basis, blocks, np.array([np.linalg.norm(parts[block]) for block in blocks]))
+        n, d = pairs.x.shape
+        return cls(basis, basis, np.tile(np.eye(d), (n, 1, 1)), basis, blocks, smooth, parts)
 
-    def moved(self, matrices: Sequence[Array], h: float) -> Modes:
-        """Return the modes after a step of length h, from A at its five points 0, h/4, ..., h."""
+    @property
+    def shares(self) -> Array:
+        """u, shape (len(blocks),)."""
+        return np.array([np.linalg.norm(self.parts[block]) for block in self.blocks])
+
+    def moved(self, lifts: Sequence[Lift], h: float) -> Modes:
+        """Return the modes after a step of length h, from A = J + T at its five points 0, h/4, ..., h."""
         from scipy.linalg import expm  # slow to import
 
         if self.fine is None or self.coarse is None:
             return self
-        first, second = (_magnus(matrices[k], matrices[k + 1], matrices[k + 2], h / 2) for k in (0, 2))
-        whole = _magnus(matrices[0], matrices[2], matrices[4], h)
+        matrices = [lift.matrix for lift in lifts]
+        first, second = (_magnus(*matrices[k : k + 3], h / 2) for k in (0, 2))
+        whole = _magnus(*matrices[::2], h)
         if max(np.linalg.norm(step, ord=1) for step in (first, second, whole)) > _LARGEST_STEP:
-            return Modes(None, None, self.blocks, self.shares)
-        fine = expm(second) @ (expm(first) @ self.fine)
-        return Modes(fine, expm(whole) @ self.coarse, self.blocks, self.shares)
+            return replace(self, fine=None, coarse=None)
+        own = [lift.local for lift in lifts]
+        return replace(
+            self,
+            fine=expm(second) @ (expm(first) @ self.fine),
+            coarse=expm(whole) @ self.coarse,
+            local=expm(_magnus(*own[2:], h / 2)) @ (expm(_magnus(*own[:3], h / 2)) @ self.local),
+        )
 
-    def bound(self, forced: float) -> float:
-        """Return log of the bound on |delta(t)|, given the last integral; inf where nothing is known."""
+    def bounds(self, forced: float) -> tuple[float, float]:
+        """Return logs of the two bounds on |delta(t)|, `modes` and `carried`, given the integral over |e|.
+
+        inf where nothing is known.
+        """
         if self.fine is None or self.coarse is None:
-            return math.inf
-        gram, apart = self.fine.T @ self.fine, self.fine - self.coarse
+            return math.inf, math.inf
+        shares, apart = self.shares, self.fine - self.coarse
+        missed = sum(_norm(apart[:, k]) * share for k, share in zip(self.blocks, shares, strict=True)) + forced
+        gram = self.fine.T @ self.fine
         sizes = np.array([[_norm(gram[k, m]) for m in self.blocks] for k in self.blocks])
-        square = min(self.shares @ sizes @ self.shares, _norm(gram) * float(self.shares @ self.shares))
-        missed = sum(_norm(apart[:, k]) * share for k, share in zip(self.blocks, self.shares, strict=True))
-        return math.log(math.sqrt(square) + missed + forced)
+        square = min(shares @ sizes @ shares, _norm(gram) * float(shares @ shares))
+        return math.log(math.sqrt(square) + missed), math.log(self._carried(self.fine) + missed)
+
+    def _carried(self, fine: Array) -> float:
+        """|Phi (1 - R) delta_0 + L R delta_0| + |(Phi - L) R| |R delta_0|."""
+        smooth = fine[:, : self.smooth] @ self.parts[: self.smooth]
+        if self.smooth == len(self.parts):
+            return float(np.linalg.norm(smooth))
+        rest = self.parts[self.smooth :]
+        n, d, _ = self.local.shape
+        moved = (self.local @ self.basis[:, self.smooth :].reshape(n, d, -1)).reshape(n * d, -1)
+        through = _norm(fine[:, self.smooth :] - moved) * float(np.linalg.norm(rest))
+        return float(np.linalg.norm(smooth + moved @ rest)) + through
 
 
-def _orthonormal(pairs: Coupling) -> list[Array]:
-    """Return an orthonormal basis of L2(w): gradients of monomials of the label y by degree, and what remains."""
+def _gradients(pairs: Coupling) -> list[Array]:
+    """Return orthonormal columns in L2(w) for each degree: gradients of monomials of the label y."""
     centred = pairs.y - pairs.weights @ pairs.y
     label = centred / max(float(np.abs(centred).max()), np.finfo(float).tiny)
     n, d = label.shape
@@ -109,9 +157,13 @@ def _orthonormal(pairs: Coupling) -> list[Array]:
                 columns = columns - lower_part @ (lower_part.T @ columns)
         left, sizes, _ = np.linalg.svd(columns, full_matrices=False)
         found.append(left[:, sizes > _DEPENDENT * max(scale, np.finfo(float).tiny)])
-    basis = np.concatenate(found, axis=1)
-    rest = np.linalg.qr(basis, mode="complete")[0][:, basis.shape[1] :]
-    return [part for part in (*found, rest) if part.shape[1]]
+    return found
+
+
+def _complement(columns: list[Array]) -> Array:
+    """Return orthonormal columns for all that is orthogonal to the given ones."""
+    basis = np.concatenate(columns, axis=1)
+    return np.linalg.qr(basis, mode="complete")[0][:, basis.shape[1] :]
 
 
 def _magnus(start: Array, middle: Array, end: Array, h: float) -> Array:

@@ -41,7 +41,7 @@ from particles.dynamics import Dynamics
 from particles.measure import Empirical
 
 _NODES = 4  # of Gauss' rule on the segments
-_COPIES = 8  # of the matrix A, at the peak
+_COPIES = 20  # of the matrix A, at the peak: T and A at five depths, three of the modes, an exponential
 _ROWS = 256
 
 

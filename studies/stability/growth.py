@@ -19,7 +19,7 @@ from particles import Dynamics
 from particles.checks import Array
 from studies.stability.pairs import Start, law_of, start_of
 
-LADDER = ("atoms", "coupled", "sharp", "modes", "log_norm", "averaged", "split", "a_posteriori", "a_priori")
+LADDER = ("atoms", "coupled", "sharp", "carried", "modes", "log_norm", "averaged", "split", "a_posteriori", "a_priori")
 _LEAST_EXPONENT = 0.1  # per unit of depth: what a ratio is taken of, at least
 _GAP = 1e-9  # relative, of a linear program between a few hundred atoms
 
