@@ -22,13 +22,14 @@ from typing import Any
 import accelerator
 import dense
 import fast
+import frame
 import grids
 import machine
 import process
 from options import Options
 from peers import FAMILIES
 from table import HEADING, REFUSED, Row, refused, summary
-from timing import words
+from timing import cpu, wall, words
 from workers import Worker, use_checkout
 
 
@@ -52,6 +53,8 @@ BENCHMARKS = (
     Benchmark("crossing", fast.crossing, 1),
     *(Benchmark(f"grid-{d}", partial(grids.all_walls, d), 0) for d in grids.CELLS),
     Benchmark("small", process.small_calls, 0),
+    Benchmark("frame-core", partial(frame.rows, cpu), 1),
+    Benchmark("frame-all", partial(frame.rows, wall), 0),
     Benchmark("first", process.first_call, None),
     Benchmark("compile", process.compiling, None),
     Benchmark("busy", process.busy, 0),

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 from particles import checks
 from particles.attention import Attention
 from particles.checks import Array
+from particles.frame import Exponential
 from particles.measure import Measure
 from particles.replicas import Replicas
 
@@ -180,26 +180,31 @@ class Rescaled:
         return seen.jacobian(nu, z) - seen.U
 
 
+@lru_cache(maxsize=16)
+def _exponential(attention: Attention) -> Exponential:
+    """Return t -> e^{tU}."""
+    return Exponential(attention.U)
+
+
 @lru_cache(maxsize=64)
 def _frame(attention: Attention, dt: float | None, t: float) -> Array:
     """Return F(t)."""
-    with np.errstate(all="ignore"):
-        if dt is None:
-            frame: Array = expm(t * attention.U)
-        else:
-            frame = np.linalg.matrix_power(_step_matrix(attention, dt), _whole_steps(t, dt))
-    return _in_range(frame, t)
+    if dt is None:
+        return _in_range(_exponential(attention).at(t), t)
+    return _power(_step_matrix(attention, dt), dt, t)
 
 
 @lru_cache(maxsize=64)
 def _inverse_frame(attention: Attention, dt: float | None, t: float) -> Array:
     """Return F(t)^{-1}, not by inverting F, which would lose digits."""
+    if dt is None:
+        return _in_range(_exponential(attention).at(-t), t)
+    return _power(_inverse_step_matrix(attention, dt), dt, t)
+
+
+def _power(matrix: Array, dt: float, t: float) -> Array:
     with np.errstate(all="ignore"):
-        if dt is None:
-            inverse: Array = expm(-t * attention.U)
-        else:
-            inverse = np.linalg.matrix_power(np.linalg.inv(_step_matrix(attention, dt)), _whole_steps(t, dt))
-    return _in_range(inverse, t)
+        return _in_range(np.linalg.matrix_power(matrix, _whole_steps(t, dt)), t)
 
 
 @lru_cache(maxsize=64)
@@ -211,10 +216,13 @@ def _seen(attention: Attention, dt: float | None, t: float) -> Attention:
         if len(attention.heads) > 1:  # one V commutes with its own frame
             V = _inverse_frame(attention, dt, t) @ V @ frame
         if dt is not None:
-            V = np.linalg.inv(_step_matrix(attention, dt)) @ V
+            V = _inverse_step_matrix(attention, dt) @ V
         seen = Attention.trusted(attention.Q @ frame, attention.K @ frame, V)
         _in_range(seen.B, t, _LARGEST_TILT)
-    _in_range(V, t)
+    if V is attention.V:  # known, and a step of few tokens would notice that they are worked out
+        seen.__dict__.update(U=attention.U, heads=((seen.B.reshape(frame.shape), attention.heads[0][1]),))
+    else:
+        _in_range(V, t)
     return seen
 
 
@@ -223,10 +231,17 @@ def _step_matrix(attention: Attention, dt: float) -> Array:
     return np.eye(attention.dim) + dt * attention.U
 
 
+@lru_cache(maxsize=64)
+def _inverse_step_matrix(attention: Attention, dt: float) -> Array:
+    """R^{-1}."""
+    with np.errstate(all="ignore"):
+        return np.asarray(np.linalg.inv(_step_matrix(attention, dt)), dtype=np.float64)
+
+
 def _in_range(matrix: Array, t: float, largest: float = float(np.finfo(float).max)) -> Array:
-    if not (np.abs(matrix) <= largest).all():
+    if not np.abs(matrix).max() <= largest:  # nor if it is NaN
         raise FloatingPointError(f"e^{{tV}} leaves the range of double precision at t = {t:.6g}")
-    return matrix
+    return checks.frozen(matrix)
 
 
 def _whole_steps(t: float, dt: float) -> int:

@@ -22,16 +22,18 @@ def timing(monkeypatch):
 
 def test_a_quick_row_leaves_json(tmp_path) -> None:
     out = tmp_path / "field.json"
-    command = [sys.executable, BENCHMARKS / "field.py", "--quick", "--only", "dense-1", "--peers", "numpy"]
-    done = subprocess.run([*command, "--out", out], capture_output=True, text=True, check=False)
+    options = ["--quick", "--only", "dense-1", "frame-core", "--peers", "numpy", "--out", out]
+    command = [sys.executable, BENCHMARKS / "field.py", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(out.read_text())
     assert report["quick"] and report["machine"]["cores"] > 0 and report["versions"]["numpy"] == np.__version__
-    limit, ratio = report["rows"]
+    limit, ratio, *frames = report["rows"]
     assert limit["unit"] == "%" and limit["limit"]["4 lanes"]["least"] > 0
     assert ratio["name"] == "dense d=1, numpy in blocks / ours"
     assert ratio["value"] == pytest.approx(ratio["theirs"]["least"] / ratio["ours"]["least"])
     assert ratio["met"] is None  # a quick run is not judged
+    assert len(frames) == 4 and all(row["value"] > 0 for row in frames)  # none is refused: both exponentials agree
     for row in report["rows"]:
         assert row["name"] in done.stdout
 

@@ -129,3 +129,18 @@ def test_discrete_law_between_its_steps_is_refused() -> None:
     law = Rescaled(cases.line(1.0, 1.0), dt=0.1)
     with pytest.raises(ValueError, match=r"defined at t = 0, dt, 2 dt, \.\.\. with dt = 0\.1; got t = 0\.25"):
         law.frame(0.25)
+
+
+def test_one_head_along_an_axis_is_one_head(rng: np.random.Generator) -> None:
+    attention = cases.random_attention(9, 3)
+    along = Attention(attention.Q[None], attention.K[None], attention.V[None])
+    nu = Empirical(rng.uniform(-1, 1, (15, 3)))
+    for dt in (None, 0.1):
+        one, other = (Rescaled(form, dt=dt).velocity(0.5, nu.points, nu) for form in (attention, along))
+        assert_allclose(other, one, rtol=0, atol=1e-14)  # rounding
+
+
+def test_a_frame_that_is_remembered_cannot_be_changed() -> None:
+    frame = Rescaled(cases.random_attention(10, 2)).frame(0.5)
+    with pytest.raises(ValueError, match="read-only"):
+        frame[0, 0] = 0.0

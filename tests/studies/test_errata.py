@@ -13,7 +13,7 @@ from recorded import results_of, summed_up
 from studies.registry import STUDIES
 from studies.statements import errata, published_scripts
 from studies.statements.errata import axes, depths, estimates, rates
-from studies.statements.published_scripts import linear, stepping
+from studies.statements.published_scripts import linear
 
 
 @pytest.fixture(scope="module")
@@ -158,11 +158,6 @@ class TestPublishedScripts:
         np.testing.assert_allclose(linear.linear_matrix(V, tokens, value, 0.7), exact, rtol=1e-12, atol=1e-15)
         late = linear.linear_matrix(V, tokens, value, 400.0)
         np.testing.assert_array_equal(late.sum(axis=1), 1)
-
-    def test_frames_are_exponentials(self):
-        V = np.array([[0.2, -1.0], [0.7, 0.1]])
-        # rounding times the condition number of the eigenvectors, below 10
-        np.testing.assert_allclose(stepping._frames(V)(3.0), expm(3 * V), rtol=1e-13, atol=1e-13)
 
     def test_summary_table_and_figure_are_complete(self, stepped, monkeypatch):
         monkeypatch.setattr(published_scripts, "cases", lambda config: stepped["cases"])

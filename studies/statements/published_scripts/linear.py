@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import expm
 
 from particles import Adaptive, Attention, Empirical, Raw, geometry, solve
 from particles.checks import Array
+from particles.frame import Exponential
 from particles.settled import settle
 from particles.spectrum import good_triple
 
@@ -52,7 +52,7 @@ def compared(d: int, n: int, rng: np.random.Generator) -> dict[str, Any]:
 
 def linear_matrix(V: Array, tokens: Array, value: float, t: float) -> Array:
     """Return P of the tokens e^{tV} x_0, whatever the depth."""
-    y = tokens @ expm(t * (V - value * np.eye(len(V)))).T
+    y = tokens @ Exponential(V - value * np.eye(len(V))).at(t).T
     products = y @ y.T
     below = products.max(axis=1, keepdims=True) - products
     with np.errstate(divide="ignore", over="ignore"):

@@ -13,14 +13,12 @@ Figs. 12 and 13, which go to 40) P of a fixed-step run is rounding, and its rank
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from particles import RK4, Adaptive, Attention, Empirical, Euler, Raw, geometry, solve
+from particles import RK4, Adaptive, Empirical, Euler, Raw, Rescaled, geometry, solve
 from particles.checks import Array
-from particles.march import march
 from particles.settled import SETTLED, Settled, settle
 from particles.spectrum import growing
 from studies.figures.depths import trusted_depth
@@ -34,12 +32,11 @@ WAYS = {"euler": Euler(DT), "rk4": RK4(DT)}
 def compared(figure: int, rng: np.random.Generator) -> dict[str, Any]:
     """Return differences over depth from the reference, ranks at the panels, and tokens that end elsewhere."""
     setup = SETUPS[figure]
-    tokens = setup.tokens(rng)
+    law, tokens = setup.law, setup.tokens(rng)
     times: Array = np.array([DT * k for k in range(round(setup.times[-1] / DT) + 1)])
-    late = settle(setup.attention, tokens)
-    trusted = trusted_depth(setup.attention, tokens)
-    frame = _frames(setup.V)
-    reference = _reference(setup, tokens, times, late, frame)
+    late = settle(law.attention, tokens)
+    trusted = trusted_depth(law.attention, tokens)
+    reference = _reference(law, tokens, times, late)
     widths = np.array([np.linalg.norm(np.ptp(points, axis=0)) for points in reference])
     L = growing(setup.V)[1]
     resting = late.limit[late.leading] @ L.T
@@ -51,7 +48,7 @@ def compared(figure: int, rng: np.random.Generator) -> dict[str, Any]:
     def rank(m: int, points: Array, explicit: bool = False) -> int | None:
         if explicit and times[m] >= late.depth and late.status == SETTLED:
             return geometry.numerical_rank(late.matrix)
-        return geometry.numerical_rank(_matrix(setup, frame, times[m], points)) if known[m] else None
+        return geometry.numerical_rank(_matrix(law, times[m], points)) if known[m] else None
 
     found: dict[str, Any] = {
         "figure": figure,
@@ -63,11 +60,11 @@ def compared(figure: int, rng: np.random.Generator) -> dict[str, Any]:
         "ways": {},
     }
     home = _home(setup, times[-1], reference[-1], L, places)
-    whom = np.argmax(_matrix(setup, frame, times[early], reference[early]), axis=1)
+    whom = np.argmax(_matrix(law, times[early], reference[early]), axis=1)
     for name, stepper in WAYS.items():
-        points = np.stack(march(_velocity(setup, frame), tokens, times, stepper).states)
+        points = solve(law, tokens, times, stepper=stepper).points
         off = np.abs(points - reference).max(axis=(1, 2)) / widths
-        other = np.argmax(_matrix(setup, frame, times[early], points[early]), axis=1) != whom
+        other = np.argmax(_matrix(law, times[early], points[early]), axis=1) != whom
         found[f"off_{name}"] = off
         found["ranks"][name] = [rank(m, points[m]) for m in panels]
         found["ways"][name] = {
@@ -79,49 +76,19 @@ def compared(figure: int, rng: np.random.Generator) -> dict[str, Any]:
     return found
 
 
-def _frames(V: Array) -> Callable[[float], Array]:
-    """Return t -> e^{tV}, from the eigenvectors: hundreds of steps take as long as one exponential of a matrix."""
-    values, vectors = np.linalg.eig(V)
-    inverse = np.linalg.inv(vectors)
-
-    def frame(t: float) -> Array:
-        return np.asarray(((vectors * np.exp(t * values)) @ inverse).real)
-
-    return frame
-
-
-def _seen(setup: Setup, frame: Callable[[float], Array], t: float) -> Attention:
-    """Return the attention in the frame of the figure at depth t."""
-    if not setup.rescaled:
-        return setup.attention
-    F = frame(t)
-    return Attention.trusted(setup.attention.Q @ F, setup.attention.K @ F, setup.attention.V)
-
-
-def _velocity(setup: Setup, frame: Callable[[float], Array]) -> Callable[[float, Array], Array]:
-    """Return the law that the figure shows, (1.1) or (3.1)."""
-
-    def velocity(t: float, points: Array) -> Array:
-        drawn = _seen(setup, frame, t).field(Empirical(points), points)
-        return drawn - points @ setup.V.T if setup.rescaled else drawn
-
-    return velocity
-
-
-def _reference(setup: Setup, tokens: Array, times: Array, late: Settled, frame: Callable[[float], Array]) -> Array:
+def _reference(law: Raw | Rescaled, tokens: Array, times: Array, late: Settled) -> Array:
     """Return the tokens at all times, from the adaptive method and then from the closed form."""
     explicit = (times >= late.depth) & (late.status == SETTLED)
-    path = solve(Raw(setup.attention), tokens, times[~explicit], stepper=_REFERENCE)
-    points = [x @ frame(-t).T if setup.rescaled else x for t, x in zip(path.times, path.points, strict=True)]
-    for t in times[explicit]:
-        z = late.limit + late.offsets @ frame(-t).T
-        points.append(z if setup.rescaled else z @ frame(t).T)
-    return np.stack(points)
+    path = solve(Raw(law.attention), tokens, times[~explicit], stepper=_REFERENCE)
+    if isinstance(law, Raw):
+        return np.stack([*path.points, *(late.raw(t) for t in times[explicit])])
+    seen = [law.rescaled_points(t, x) for t, x in zip(path.times, path.points, strict=True)]
+    return np.stack([*seen, *(late.rescaled(t) for t in times[explicit])])
 
 
-def _matrix(setup: Setup, frame: Callable[[float], Array], t: float, points: Array) -> Array:
+def _matrix(law: Raw | Rescaled, t: float, points: Array) -> Array:
     """Return P(t) of the tokens, in whichever frame they are."""
-    return _seen(setup, frame, t).matrix(Empirical(points))
+    return law.attention_at(t).matrix(Empirical(points))
 
 
 def _home(setup: Setup, t: float, points: Array, L: Array, places: Array) -> Array:
