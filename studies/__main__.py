@@ -7,11 +7,13 @@ could not be written, 130 interrupted. Nothing heavy is imported before a sub-co
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from studies.errors import (
     BAD_INPUT,
@@ -37,9 +39,21 @@ _TITLES = {
 }
 
 
+def script(arguments: Sequence[str] | None = None, studies: Mapping[str, Study] | None = None) -> NoReturn:
+    """Run the command as `main` does, and end the process."""
+    status = main(arguments, studies)
+    if status == INTERRUPTED:
+        # At once: to take numerical libraries down takes a third of a second, and more under load. And Python would end
+        # by a signal instead of this status if the exception went through a string that was executed (a dataclass).
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 def main(arguments: Sequence[str] | None = None, studies: Mapping[str, Study] | None = None) -> int:
     """Run the command and return its exit status; `studies` are those it knows, the registered ones if left out."""
-    chosen = _parser().parse_args(arguments)
+    chosen = _parsed(sys.argv[1:] if arguments is None else arguments)
     chosen.studies = STUDIES if studies is None else studies
     chosen.groups = {name: members for name, members in GROUPS.items() if chosen.studies.keys() >= set(members)}
     try:
@@ -57,6 +71,24 @@ def main(arguments: Sequence[str] | None = None, studies: Mapping[str, Study] | 
         return INTERRUPTED
 
 
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what was asked for; what cannot be understood ends the process with status 2."""
+    chosen, rest = _parser().parse_known_args(arguments)
+    texts = []
+    for one in rest:
+        before = arguments[arguments.index(one) - 1] if one in arguments else ""
+        if one.startswith("-"):
+            options = re.findall(r"--[a-z]+", chosen.parser.format_usage())
+            texts.append(f"there is no option {one!r}. {nearest(one, options)}")
+        elif before.startswith("-"):
+            texts.append(f"{before} takes no value; got {one!r}.")
+        else:
+            texts.append(f"{one!r} is one argument too many.")
+    if texts:
+        chosen.parser.error(" ".join(texts))
+    return chosen
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="meanfield",
@@ -64,10 +96,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 done, 2 bad input, 3 a run failed, 4 could not write, 130 interrupted.",
     )
     parser.add_argument("--version", action=_Version, help="show the version and exit")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     listing = commands.add_parser("list", help="list the studies")
-    listing.set_defaults(action=_list)
+    listing.set_defaults(action=_list, parser=listing)
 
     run = commands.add_parser("run", help="run studies", description="Run studies; finished cases are kept.")
     _add_choice(run)
@@ -77,21 +109,26 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--animate", action="store_true", help="also make films: a GIF, and an MP4 where ffmpeg is found")
     run.add_argument("--progress", action="store_true", help="show a bar even if stderr is not a terminal")
     run.add_argument("--out", metavar="DIR", required=True, type=Path, help="folder of the results")
-    run.set_defaults(action=_run)
+    run.set_defaults(action=_run, parser=run)
 
     config = commands.add_parser("config", help="print the configuration of studies as TOML, for run --config")
     _add_choice(config)
-    config.set_defaults(action=_config)
+    config.set_defaults(action=_config, parser=config)
 
     test = commands.add_parser("selftest", help="kill real runs and damage real files; see that no bit changes")
     test.add_argument("--soak", action="store_true", help="100 kills instead of a few; takes minutes")
     test.add_argument("--seed", metavar="S", default="0", help="of what is killed and when; 0 by default")
-    test.set_defaults(action=_selftest)
+    test.set_defaults(action=_selftest, parser=test)
 
     solve = commands.add_parser("solve", help="solve a problem given as a TOML file")
     solve.add_argument("problem", metavar="PROBLEM.toml", type=Path, help="the problem; see the README")
     solve.add_argument("--out", metavar="DIR", required=True, type=Path, help="folder of the results")
-    solve.set_defaults(action=_solve)
+    solve.set_defaults(action=_solve, parser=solve)
+
+    def none(_: argparse.Namespace) -> NoReturn:
+        parser.error(f"COMMAND must be one of {', '.join(commands.choices)}.")
+
+    parser.set_defaults(action=none, parser=parser)
     return parser
 
 
@@ -187,7 +224,7 @@ def _configurations(chosen: argparse.Namespace, problems: list[str]) -> list[tup
 
     from studies import configuration
 
-    tables = {} if chosen.config is None else configuration.read(chosen.config, chosen.studies, problems)
+    tables = {} if chosen.config is None else configuration.read(chosen.config, chosen.studies, problems, chosen.groups)
     found = []
     for name in names:
         try:
@@ -261,8 +298,13 @@ def _integer(name: str, text: str, least: int, problems: list[str]) -> int:
 
 
 def _unusable(out: Path) -> list[str]:
-    if out.exists() and not out.is_dir():
-        return [f"--out must be a folder; {out} is a file."]
+    """Say what will keep results from being written, as far as can be seen before any work."""
+    there = next(one for one in (out, *out.absolute().parents) if os.path.lexists(one))
+    cannot = "" if there == out else f", and {out} cannot be made"
+    if not os.path.isdir(there):
+        return [f"--out must be a folder; {there} is {'a file' if os.path.isfile(there) else 'none'}{cannot}."]
+    if not os.access(there, os.W_OK | os.X_OK):
+        return [f"--out must be a folder to write into; {there} forbids it{cannot}."]
     return []
 
 
@@ -271,4 +313,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

@@ -209,6 +209,7 @@ def gif(images: Sequence[Image], per_second: float, comment: str, largest: int =
 
 
 def _gif(images: Sequence[Image], scale: float, per_second: float, comment: str) -> bytes:
+    import numpy as np
     from PIL import Image
 
     width, height = (max(1, round(scale * side)) for side in images[0].size)
@@ -219,11 +220,20 @@ def _gif(images: Sequence[Image], scale: float, per_second: float, comment: str)
         strip.paste(one, (0, k * height))
     # Thin coloured lines are few pixels: a palette by numbers of pixels would make them grey.
     palette = strip.quantize(_COLOURS, method=Image.Quantize.MAXCOVERAGE)
-    # Without dither, which would change what stands still.
-    frames = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in sized]
+    # What is in the corner is most of every frame, and is exact: white is not a light grey.
+    colours, ground, place = palette.getpalette() or [], strip.getpixel((0, 0)), palette.getpixel((0, 0))
+    assert isinstance(ground, tuple) and isinstance(place, int)
+    colours[3 * place : 3 * place + 3] = ground
+    frames = []
+    for one in sized:
+        # Without dither, which would change what stands still.
+        places = np.array(one.quantize(palette=palette, dither=Image.Dither.NONE))
+        places[(np.asarray(one) == ground).all(axis=-1)] = place
+        frames.append(Image.fromarray(places))
+        frames[-1].putpalette(colours)
     buffer = io.BytesIO()
     settings: dict[str, Any] = {
-        "palette": bytes(palette.getpalette() or ()),  # one for all: without it every frame has its own copy
+        "palette": bytes(colours),  # one for all: without it every frame has its own copy
         "duration": round(1000 / per_second),
         "loop": 0,
         "comment": comment.encode(),
@@ -243,10 +253,11 @@ def mp4(images: Sequence[Image], per_second: float, ffmpeg: str) -> bytes:
     width, height = images[0].size
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{per_second:g}", "-i", "pipe:0"]
     even = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-pix_fmt", "yuv420p"]  # what every player can show
+    first = ["-bf", "0"]  # frames in their order: with others in between, a file in fragments starts two frames late
     form = ["-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "pipe:1"]  # a pipe has no place to go back to
     # Files without a name: nothing is left of them, however this process ends.
     with tempfile.TemporaryFile() as made, tempfile.TemporaryFile() as said:
-        command = [ffmpeg, "-loglevel", "error", *raw, "-an", *even, *form]
+        command = [ffmpeg, "-loglevel", "error", *raw, "-an", *even, *first, *form]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=made, stderr=said) as process:
             assert process.stdin is not None
             with suppress(BrokenPipeError):

@@ -10,10 +10,11 @@ at once.
 from __future__ import annotations
 
 import json
+import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,10 +23,15 @@ from studies.contract import StudyConfig
 from studies.errors import BadInput, nearest
 from studies.registry import Study
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 Tables = dict[str, dict[str, Any]]
 
 
-def read(path: Path, studies: Iterable[str], problems: list[str]) -> Tables:
+def read(
+    path: Path, studies: Iterable[str], problems: list[str], groups: Mapping[str, Sequence[str]] | None = None
+) -> Tables:
     """Return the tables of a TOML file by the names of the studies; add a line to `problems` for all else in it."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -39,6 +45,8 @@ def read(path: Path, studies: Iterable[str], problems: list[str]) -> Tables:
     for name, table in content.items():
         if not isinstance(table, dict):
             problems.append(f"{path}: `{name}` must stand in the table of a study, such as [{names[0]}].")
+        elif groups and name in groups:
+            problems.append(f"{path}: [{name}] is a group; give tables of its studies, such as [{groups[name][0]}].")
         elif name not in names:
             problems.append(f"{path}: [{name}] is not a study. {nearest(name, names)}")
     return {name: table for name, table in content.items() if name in names and isinstance(table, dict)}
@@ -68,6 +76,7 @@ def configuration(study: Study, *, full: bool, seed: int | None, changes: Mappin
     problems = []
     if "seed" in changes and changes["seed"] != start:
         problems.append(f"[{study.name}] `seed` = {changes['seed']!r} contradicts --seed {seed}; give one of them.")
+    problems += [f"[{study.name}] {text}" for text in _not_finite(changes)]
     usable = start if isinstance(start, int) and not isinstance(start, bool) and start >= 0 else 0
     base = model.full(usable) if full else model.quick(usable)
     merged = _merged(base.model_dump(mode="json"), changes)
@@ -95,25 +104,49 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return {**base, **changes, **both}
 
 
+def _not_finite(value: Any, place: str = "") -> Iterator[str]:
+    """Yield a line for every NaN and infinity: TOML has them, the files of results do not."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _not_finite(inner, _place([*([place] if place else []), key]))
+    elif isinstance(value, list):
+        for k, inner in enumerate(value):
+            yield from _not_finite(inner, f"{place}[{k}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"`{place}` must be finite; got {value}."
+
+
 def _texts(model: type[BaseModel], error: ValidationError) -> list[str]:
     """Return pydantic's complaints in this project's words."""
     texts: dict[str, None] = {}
     for one in error.errors():
         place = _place(one["loc"])
-        message = one["msg"]
-        match one["type"]:
-            case "extra_forbidden":
-                message = f"is unknown. {nearest(str(one['loc'][-1]), _keys(model, one['loc'][:-1]))}"
-            case "missing":
-                message = "is missing."
-            case "value_error":
-                message = f"{one['ctx']['error']}."
-            case _ if message.startswith("Input should "):
-                message = f"must {message.removeprefix('Input should ')}; got {one['input']!r}."
-            case _:
-                message = f": {message}; got {one['input']!r}."
-        texts[f"`{place}` {message}".replace("` :", "`:") if place else message] = None
+        message = complaint(one, _keys(model, one["loc"][:-1]))
+        texts[f"`{place}` {message}" if place else message] = None
     return list(texts)
+
+
+def complaint(one: ErrorDetails, known: Iterable[str]) -> str:
+    """Return one of pydantic's complaints in this project's words; the key that it is about stands before it.
+
+    Parameters
+    ----------
+    one : pydantic_core.ErrorDetails
+        The complaint.
+    known : iterable of str
+        The keys that there are beside it.
+    """
+    match one["type"]:
+        case "extra_forbidden":
+            return f"is unknown. {nearest(str(one['loc'][-1]), known)}"
+        case "missing":
+            return "is missing."
+        case "value_error":
+            return f"{one['ctx']['error']}."
+        case _ if one["msg"].startswith("Input should "):
+            return f"must {one['msg'].removeprefix('Input should ')}; got {one['input']!r}."
+        case _:
+            return f"is refused: {one['msg']}; got {one['input']!r}."
 
 
 def _place(parts: Iterable[int | str]) -> str:

@@ -56,16 +56,29 @@ class Interrupts:
 
 @contextmanager
 def as_keyboard_interrupts() -> Iterator[None]:
-    """Within the block each of these signals raises KeyboardInterrupt, as SIGINT does anyway."""
+    """Within the block each of these signals raises KeyboardInterrupt, as SIGINT does anyway; at the latest at its end.
+
+    Libraries lose exceptions: compiled code makes another error of one (matplotlib's paths, a failed import), and of
+    one in a destructor nothing is left. So what comes out of the block after such a signal is KeyboardInterrupt.
+    """
+    arrived = False
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal arrived
+        arrived = True
         raise KeyboardInterrupt
 
     before = _replaced(interrupt)
     try:
         yield
+    except Exception as error:
+        if arrived:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         _restore(before)
+    if arrived:
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import meanfield
 import particles
 from particles.solve import checked_start
 from studies import tables
+from studies.configuration import complaint
 from studies.errors import BadInput, nearest
 
 T = TypeVar("T")
@@ -146,14 +147,8 @@ def _texts(name: str, model: type[tables.Table], error: ValidationError, *, with
     texts: dict[str, None] = {}
     for one in error.errors():
         key = str(one["loc"][0]) if one["loc"] else ""
-        if one["type"] == "extra_forbidden":
-            text = f"`{key}` is unknown. {nearest(key, keys)}"
-        elif one["type"] == "missing":
-            text = f"`{key}` is missing."
-        elif one["type"] == "value_error":
-            text = f"`{key}` {one['ctx']['error']}." if key else f"{one['ctx']['error']}."
-        else:
-            text = f"`{key}`: {one['msg']}; got {one['input']!r}."
+        text = complaint(one, keys)
+        text = f"`{key}` {text}" if key else text
         texts[f"[{name}] {text}"] = None
     return list(texts)
 

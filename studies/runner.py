@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studies import contract, files, pool, provenance
+from studies import contract, files, interrupts, pool, provenance
 from studies.case_store import CaseStore, Damaged
 from studies.contract import StudyConfig
+from studies.errors import StoreError
 from studies.jobs import CaseJob, CaseReport, SumJob, SumReport, compute, sum_up
 from studies.progress import Progress
 from studies.registry import Study
@@ -123,7 +124,8 @@ def run(
     store = CaseStore(files.make_folder(folder / "cases"), study.name, provenance.code(study.module))
     module = contract.load(study)
     try:
-        cases = module.cases(config)
+        with interrupts.as_keyboard_interrupts():
+            cases = module.cases(config)
     except Exception:
         return Outcome(study, (Failure("listing the cases", traceback.format_exc()),), None, "", 0, 0, 0)
     mine = {place: case for place, case in enumerate(cases) if shard is None or place in shard}
@@ -156,10 +158,12 @@ def run(
     if isinstance(summed, Failure):
         return outcome(summed)
     try:
-        figure = module.figure(summed.summary)
+        with interrupts.as_keyboard_interrupts():
+            files.write_figure(folder, study.name, module.figure(summed.summary))
+    except StoreError:
+        raise
     except Exception:
         return outcome(Failure("drawing", traceback.format_exc()))
-    files.write_figure(folder, study.name, figure)
     document = {
         "study": study.name,
         "seed": config.seed,

@@ -26,11 +26,12 @@ from studies.errors import DONE, INTERRUPTED, RUN_FAILED, BadInput
 from studies.registry import SELFTEST
 
 _RUN = """
-import sys
-from studies.__main__ import main
+import signal, sys
+from studies.__main__ import script
 from studies.registry import SELFTEST
 if __name__ == "__main__":
-    sys.exit(main(["run", "selftest", *sys.argv[1:]], {"selftest": SELFTEST}))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it
+    script(["run", "selftest", *sys.argv[1:]], {"selftest": SELFTEST})
 """
 _OF_RUNS = 1 / 3  # the share of kills that hit the run and not one of its workers
 _PATIENCE = 60.0  # seconds until a process that should have ended is taken for one that was left

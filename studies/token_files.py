@@ -10,6 +10,8 @@ import numpy as np
 
 from particles import Empirical
 
+_BEGINNING = b"\x93NUMPY"  # of every .npy
+
 
 def read_tokens(path: Path) -> Empirical:
     """Return the tokens in a file.
@@ -35,16 +37,23 @@ def read_tokens(path: Path) -> Empirical:
         points, weights = reader(path)
     except (OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"cannot read the token file {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the token file {path}: is not text in UTF-8, from byte {error.start} on") from error
     except ValueError as error:
         raise ValueError(f"the token file {path}: {error}") from error
     return Empirical(points, weights)
 
 
 def _npy(path: Path) -> tuple[Any, Any]:
+    with path.open("rb") as file:
+        if file.read(len(_BEGINNING)) != _BEGINNING:
+            raise ValueError("is not in the format of numpy.save")
     return np.load(path, allow_pickle=False), None
 
 
 def _npz(path: Path) -> tuple[Any, Any]:
+    if not zipfile.is_zipfile(path):
+        raise ValueError("is not in the format of numpy.savez")
     with np.load(path, allow_pickle=False) as archive:
         names = archive.files
         if "points" in names and set(names) <= {"points", "weights"}:

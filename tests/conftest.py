@@ -1,6 +1,7 @@
 """Every test runs with floating-point faults raised; randomised tests are the same at every run."""
 
 import re
+import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,11 @@ settings.register_profile(
     "repeatable", deadline=None, derandomize=True, database=None, max_examples=25, print_blob=False
 )
 settings.load_profile("repeatable")
+
+# Tests send these, and what nohup or a shell's & starts ignores them.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (getattr(signal, "SIGHUP", None), signal.SIG_DFL)):
+    if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -89,11 +91,25 @@ def test_a_missing_problem_file_is_bad_input(tmp_path, capsys):
     assert "none.toml: No such file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["walk"], ["run", "stability"], ["list", "--fast"]])
-def test_what_argparse_refuses_is_bad_input(arguments, capsys):
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "COMMAND must be one of list, run, config, selftest, solve."),
+        (["walk"], "invalid choice: 'walk' (choose from"),
+        (["--fast"], "there is no option '--fast'. Valid: --version."),
+        (["run", "stability"], "the following arguments are required: --out"),
+        (["run", "stability", "--out", "x", "--fll"], "there is no option '--fll'. Did you mean --full?"),
+        (["run", "stability", "--animate", "mp4", "--out", "x"], "--animate takes no value; got 'mp4'."),
+        (["list", "stability"], "'stability' is one argument too many."),
+    ],
+)
+def test_what_cannot_be_understood_is_bad_input(arguments, text, capsys):
     with pytest.raises(SystemExit) as stop:
         command.main(arguments)
-    assert stop.value.code == errors.BAD_INPUT and capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert stop.value.code == errors.BAD_INPUT and text in said
+    name = arguments[0] if arguments and arguments[0] in ("run", "list") else ""
+    assert said.startswith(f"usage: meanfield {name}")
 
 
 @pytest.fixture
@@ -155,10 +171,59 @@ def test_a_failed_run_is_3_and_says_why(fake, tmp_path, capsys):
     assert "'k': 1" in said and "the case went wrong" in said and "1 failed; the finished cases are kept" in said
 
 
+def test_a_folder_that_cannot_be_made_is_said_before_any_work(fake, tmp_path, capsys, monkeypatch):
+    taken, out = tmp_path / "taken", tmp_path / "taken" / "in" / "out"
+    taken.write_text("")
+    arguments = ["run", "fake", "--jobs", "0", "--out", str(out)]
+    assert command.main(arguments) == errors.BAD_INPUT
+    assert capsys.readouterr().err.splitlines() == [
+        "meanfield: --jobs must be an integer of at least 1; got '0'.",
+        f"meanfield: --out must be a folder; {taken} is a file, and {out} cannot be made.",
+    ]
+    taken.unlink()
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)  # a mode forbids nothing to root
+    assert command.main(arguments) == errors.BAD_INPUT
+    assert f"--out must be a folder to write into; {tmp_path} forbids it, and {out} cannot be made." in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_store_that_cannot_be_written_is_4(fake, tmp_path, capsys):
-    (tmp_path / "taken").write_text("")
-    assert command.main(["run", "fake", "--out", str(tmp_path / "taken" / "out")]) == errors.STORE_FAILED
-    assert "taken" in capsys.readouterr().err
+    cases = tmp_path / "out" / "fake" / "cases"
+    fake.write_text(f"1 folder {cases}")
+    assert command.main(["run", "fake", "--jobs", "1", "--out", str(tmp_path / "out")]) == errors.STORE_FAILED
+    assert f"cannot write {cases}" in capsys.readouterr().err
+
+
+def test_a_figure_that_cannot_be_saved_is_a_failure_of_its_study(fake, tmp_path, capsys, monkeypatch):
+    import fake_study
+
+    def figure(summary):
+        drawn = before(summary)
+        drawn.suptitle(r"$\nothing$")  # read when it is saved
+        return drawn
+
+    before = fake_study.figure
+    monkeypatch.setattr(fake_study, "figure", figure)
+    assert command.main(["run", "fake", "--jobs", "1", "--out", str(tmp_path / "out")]) == errors.RUN_FAILED
+    said = capsys.readouterr().err
+    assert "fake: drawing failed:" in said and "nothing" in said
+
+
+def test_an_interrupt_while_drawing_is_one_whatever_matplotlib_makes_of_it(fake, tmp_path, capsys, monkeypatch):
+    import fake_study
+
+    def figure(summary):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("Invalid affine transformation matrix") from None
+
+    monkeypatch.setattr(fake_study, "figure", figure)
+    assert command.main(["run", "fake", "--jobs", "1", "--out", str(tmp_path / "out")]) == errors.INTERRUPTED
+    assert capsys.readouterr().err == "meanfield: interrupted; finished results are kept\n"
+    assert len(list((tmp_path / "out" / "fake" / "cases").glob("*.json"))) == 2
 
 
 class TestGroups:

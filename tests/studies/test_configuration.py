@@ -57,6 +57,11 @@ def test_every_problem_is_said_with_what_came_and_what_is_allowed():
             "[fake] `seed` must be greater than or equal to 0; got -1.",
         ]
     )
+    assert problems({"size": math.nan, "ratios": [1, math.inf]}) == [
+        "[fake] `size` must be finite; got nan.",
+        "[fake] `ratios[1]` must be finite; got inf.",
+        "[fake] `size` must be a valid integer; got nan.",
+    ]
     assert problems({"seed": 3}, seed=4) == ["[fake] `seed` = 3 contradicts --seed 4; give one of them."]
     assert problems({"seed": "a"}) == ["[fake] `seed` must be a valid integer; got 'a'."]
     assert problems({"count": tomllib.loads("x = 2020-01-01")["x"]})[0].startswith("[fake] `count` must be")

@@ -124,7 +124,7 @@ def test_all_problems_come_at_once_with_the_nearest_names():
         ({"attention": {"V": [[1.0, 2.0]]}}, "[attention] `V` must be square"),
         ({"law": {"kind": "rescaled", "dt": -1.0}}, "[law] `dt` must be a positive number"),
         ({"attention": {"V": [[-1.0]]}, "law": {"kind": "rescaled", "dt": 1.0}}, "[law] R = I + dt V"),
-        ({"tokens": {"n": 0}}, "[tokens] `n`: Input should be greater than or equal to 1; got 0."),
+        ({"tokens": {"n": 0}}, "[tokens] `n` must be greater than or equal to 1; got 0."),
         ({"tokens": {}}, "[tokens] needs either `file` or `n`."),
         ({"tokens": {"n": 3, "file": "a.npy"}}, "[tokens] needs either `file` or `n`."),
         ({"tokens": {"file": "nowhere.npy"}}, "[tokens] there is no token file nowhere.npy"),
@@ -133,7 +133,7 @@ def test_all_problems_come_at_once_with_the_nearest_names():
         ({"method": {"kind": "particles"}}, "[method] needs either `n` or `tol`."),
         (
             {"method": {"kind": "particles", "n": "many"}},
-            "[method] `n`: Input should be a valid integer; got 'many'.",
+            "[method] `n` must be a valid integer; got 'many'.",
         ),
         ({"initial": {"kind": "uniform", "lower": [1.0], "upper": [0.0]}}, "[initial] "),
         (
@@ -196,8 +196,10 @@ def test_token_files_are_read_exactly(tmp_path, points, name):
     ("name", "content", "text"),
     [
         ("a.txt", b"1,2", "must end in .npy, .npz, .csv; got 'a.txt'"),
-        ("a.npy", b"not numpy", "a.npy"),
-        ("a.npz", b"PK not a zip", "a.npz"),
+        ("a.npy", b"not numpy", "a.npy: is not in the format of numpy.save$"),
+        ("a.npy", b"\x93NUMPY\x01\x00", "a.npy: "),  # cut off
+        ("a.npz", b"PK not a zip", "a.npz: is not in the format of numpy.savez"),
+        ("a.csv", b"1,2\n3,\xff\n", "a.csv: is not text in UTF-8, from byte 6 on"),
         ("a.csv", b"", "is empty"),
         ("a.csv", b"x,y\n1,2\n3\n", "line 3 has 1 columns, the first token 2"),
         ("a.csv", b"1,2\n3,four\n", "line 2, column 2 is not a number: 'four'"),
