@@ -96,8 +96,8 @@ class Modes:
         if self.fine is None or self.coarse is None:
             return self
         matrices = [lift.matrix for lift in lifts]
-        first, second = (_magnus(*matrices[k : k + 3], h / 2) for k in (0, 2))
-        whole = _magnus(*matrices[::2], h)
+        first, second = (_magnus(matrices[k : k + 3], h / 2) for k in (0, 2))
+        whole = _magnus(matrices[::2], h)
         if max(np.linalg.norm(step, ord=1) for step in (first, second, whole)) > _LARGEST_STEP:
             return replace(self, fine=None, coarse=None)
         own = [lift.local for lift in lifts]
@@ -105,7 +105,7 @@ class Modes:
             self,
             fine=expm(second) @ (expm(first) @ self.fine),
             coarse=expm(whole) @ self.coarse,
-            local=expm(_magnus(*own[2:], h / 2)) @ (expm(_magnus(*own[:3], h / 2)) @ self.local),
+            local=expm(_magnus(own[2:], h / 2)) @ (expm(_magnus(own[:3], h / 2)) @ self.local),
         )
 
     def bounds(self, forced: float) -> tuple[float, float]:
@@ -166,7 +166,8 @@ def _complement(columns: list[Array]) -> Array:
     return np.linalg.qr(basis, mode="complete")[0][:, basis.shape[1] :]
 
 
-def _magnus(start: Array, middle: Array, end: Array, h: float) -> Array:
+def _magnus(matrices: Sequence[Array], h: float) -> Array:
+    start, middle, end = matrices
     return h / 6 * (start + 4 * middle + end) - h**2 / 12 * (start @ end - end @ start)
 
 
