@@ -10,6 +10,7 @@ The law of motion is x_i' = X[mu](x_i), mu = sum_j w_j delta_{x_j}, with the att
 from particles import geometry, spectrum, tokens
 from particles.attention import Attention
 from particles.dynamics import Dynamics, Raw, Rescaled
+from particles.levels import Levels, levels
 from particles.measure import Empirical, Measure
 from particles.replicas import Replicas
 from particles.settled import Settled, settle
@@ -26,6 +27,7 @@ __all__ = [
     "Dynamics",
     "Empirical",
     "Euler",
+    "Levels",
     "Measure",
     "Raw",
     "Replicas",
@@ -34,6 +36,7 @@ __all__ = [
     "Stepper",
     "Trajectory",
     "geometry",
+    "levels",
     "settle",
     "solve",
     "spectrum",

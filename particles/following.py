@@ -26,9 +26,9 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 from particles.checks import Array
+from particles.frame import Exponential
 
 _STEP = 0.05
 _LATEST = 300.0  # in units of 1 / lambda: q^2 is still a number there
@@ -118,7 +118,7 @@ class Following:
         """
         drift, size = V - value * np.eye(len(V)), float(np.linalg.norm(onto, 2))
         ds = _STEP / max(value, float(np.linalg.norm(drift, 2)))
-        once, turned, s, largest = expm(ds * drift), np.eye(len(V)), 0.0, 1.0
+        once, turned, s, largest = Exponential(drift).at(ds), np.eye(len(V)), 0.0, 1.0
         limits = self._limits(onto)
         good = (limits > 0) | ~self.rivals
         open_ = good & self.rivals

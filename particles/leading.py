@@ -1,4 +1,7 @@
-"""The eigenvalue of V that decides in the long run: e^{sV} = e^{lambda s} (Pi + N(s)), N(s) -> 0."""
+"""The eigenvalue of V that decides in the long run: e^{sV} = e^{lambda s} (Pi + N(s)), N(s) -> 0.
+
+`posed` checks what is asked of a long run.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from scipy.linalg.lapack import dtrsen
 from particles import checks
 from particles.attention import Attention
 from particles.checks import Array
+from particles.measure import Empirical
 from particles.spectrum import split
 
 _SAME = 1e-9  # of the largest modulus: eigenvalues whose real parts are this close are one
@@ -24,6 +28,11 @@ class Leading:
 
     value: float
     onto: Array
+
+    @property
+    def multiplicity(self) -> int:
+        """How many eigenvalues are this one."""
+        return round(float(np.trace(self.onto)))
 
 
 def leading(attention: Any, problems: checks.Problems) -> Leading | None:
@@ -53,3 +62,33 @@ def leading(attention: Any, problems: checks.Problems) -> Leading | None:
         )
         return None
     return Leading(value, onto)
+
+
+def posed(
+    attention: Any, tokens: Any, until: Any, latest: float, *, simple: bool = False
+) -> tuple[Leading, Empirical, float]:
+    """Return the leading eigenvalue, the tokens and the last depth, `latest` / lambda if `until` is None.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as it should be, or the eigenvalue is not simple and has to be; every problem on a line.
+    """
+    problems = checks.Problems()
+    spectrum = leading(attention, problems)
+    if isinstance(tokens, Empirical):
+        start: Empirical | None = tokens
+    else:
+        points = checks.points("tokens", tokens, problems)
+        start = None if points is None else Empirical(points)
+    if start is not None and isinstance(attention, Attention) and start.dim != attention.dim:
+        problems.add(f"`tokens` must live in dimension {attention.dim}, as the attention does; got {start.dim}.")
+    if simple and spectrum is not None and spectrum.multiplicity > 1:
+        problems.add(
+            f"the leading eigenvalue {spectrum.value:.4g} of `attention.V` must be simple; its multiplicity is "
+            f"{spectrum.multiplicity}."
+        )
+    horizon = None if until is None else checks.positive("until", until, problems)
+    problems.raise_if_any()
+    assert spectrum is not None and start is not None
+    return spectrum, start, latest / spectrum.value if horizon is None else horizon

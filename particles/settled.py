@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 from particles import checks
 from particles.attention import Attention
 from particles.checks import Array
 from particles.dynamics import Raw
 from particles.following import Following
-from particles.leading import Leading, leading
+from particles.frame import Exponential
+from particles.leading import Leading, posed
 from particles.march import FINISHED
 from particles.measure import Empirical
 from particles.solve import solve
@@ -102,7 +102,7 @@ class Settled:
 
         It is the limit of z_i along every eigenvector of V whose eigenvalue has a positive real part.
         """
-        return checks.frozen((self.tokens @ expm(-self.depth * self._values).T)[self.leaders])
+        return checks.frozen((self.tokens @ self._exponential.at(-self.depth).T)[self.leaders])
 
     @property
     def matrix(self) -> Array:
@@ -135,9 +135,9 @@ class Settled:
         """
         return self.limit + self.offsets @ self._grown(-self._later(t), t).T
 
-    @property
-    def _values(self) -> Array:
-        return self.attention.heads[0][1]
+    @cached_property
+    def _exponential(self) -> Exponential:
+        return Exponential(self.attention.heads[0][1])
 
     def _later(self, t: float) -> float:
         if not t >= self.depth:
@@ -145,8 +145,7 @@ class Settled:
         return float(t)
 
     def _grown(self, s: float, t: float) -> Array:
-        with np.errstate(all="ignore"):
-            matrix: Array = expm(s * self._values)
+        matrix = self._exponential.at(s)
         if not np.isfinite(matrix).all():
             raise FloatingPointError(f"e^{{tV}} leaves the range of double precision at t = {t:.6g}")
         return matrix
@@ -191,20 +190,7 @@ def settle(attention: Attention, tokens: Any, *, until: float | None = None) -> 
     >>> late.rescaled(1e3).round(6).ravel().tolist()
     [-0.915177, 1.986356, 1.986356]
     """
-    problems = checks.Problems()
-    spectrum = leading(attention, problems)
-    if isinstance(tokens, Empirical):
-        start: Empirical | None = tokens
-    else:
-        points = checks.points("tokens", tokens, problems)
-        start = None if points is None else Empirical(points)
-    if start is not None and isinstance(attention, Attention) and start.dim != attention.dim:
-        problems.add(f"`tokens` must live in dimension {attention.dim}, as the attention does; got {start.dim}.")
-    horizon = None if until is None else checks.positive("until", until, problems)
-    problems.raise_if_any()
-    assert spectrum is not None and start is not None
-    if horizon is None:
-        horizon = _LATEST / spectrum.value
+    spectrum, start, horizon = posed(attention, tokens, until, _LATEST)
     # tokens at the same place move as one, to the last bit
     places, which = np.unique(start.points, axis=0, return_inverse=True)
     which = which.reshape(-1)
@@ -285,7 +271,8 @@ def _settled(attention: Attention, found: _Found, which: NDArray[np.intp]) -> Se
     decided = found.decided[which]
     count = int((~decided).sum())
     some = ", ".join(map(str, np.flatnonzero(~decided)[:8])) + (", ..." if count > 8 else "")
-    errors = np.linalg.norm(expm(-found.depth * attention.heads[0][1]), 2) * found.errors[found.leaders[found.decided]]
+    shrunk = Exponential(attention.heads[0][1]).at(-found.depth)
+    errors = np.linalg.norm(shrunk, 2) * found.errors[found.leaders[found.decided]]
     return Settled(
         attention=attention,
         depth=found.depth,

@@ -6,11 +6,13 @@
     paranormal              > 0                    polytope x subspaces                     Theorem 5.2
     -I                      I                      the origin (of raw tokens)               Theorem 8.5
 
-The first three are run until every token's leader is known for good (`particles.settled`; a draw in which a token
-balances between two, as it can if V has negative eigenvalues, stays undecided), and looked at where
+The first three are run until every token's leader is known for good (`particles.settled`), and looked at where
 e^{lambda t} = 1e10: distances are those of z_i(t) from what the limits of the leaders, known by then, are said to form.
 So the assertion that could fail is about the leaders: that all of them are vertices; that they are on three hyperplanes
-at most; that their components in F are on the boundary of their polytope, or 0. The last row is run directly; tokens
+at most; that their components in F are on the boundary of their polytope, or 0. Tokens can share leaders for ever if V
+has negative eigenvalues. If lambda is simple, they are run until a bound for all later depths shows to which of two
+levels each tends (`particles.levels`), that is, to parallel hyperplanes, or an end of K times G where F is a line. The
+bound cannot make a draw fail: what neither way decides stays undecided. The last row is run directly; tokens
 fall like t^{-1/2}, which is slow, and what is asserted is that they go on falling.
 """
 
@@ -24,6 +26,7 @@ from pydantic import Field
 from particles import Adaptive, Attention, Raw, solve
 from particles.checks import Array
 from particles.geometry import Hull, clusters
+from particles.levels import levels
 from particles.settled import Settled, settle
 from particles.spectrum import good_triple, good_triple_with_multiplicity
 from studies.contract import StudyConfig
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 ROWS = ("vertices", "hyperplanes", "polytope x subspaces", "origin")
 _SEEN = 1e3  # e^{lambda t} where tokens are drawn: later they are no nearer to the eye, but far out along G
 _LATE = 1e10  # e^{lambda t} at the late depth: distances from the limit are 1e-10 of raw ones there
-_UNTIL = 6.0  # times 1 / lambda: most draws are settled by 4, and those that balance between two leaders never are
+_UNTIL = 6.0  # times 1 / lambda, if V is not I: most draws are settled by 4, and shared leaders are left to a bound
 _SAME = 1e-6  # of the size of the tokens; leaders' places are known to about 1e-8, and tests of `settle` say so
 _DEPTH = 100.0  # of the last row
 _FALL = -0.4  # power of t; -1/2 is what a Gaussian does
@@ -51,7 +54,7 @@ class Config(StudyConfig):
     @classmethod
     def full(cls, seed: int = 0) -> Config:
         """Return the size a paper would print."""
-        return cls(seed=seed, draws=100, dims=(2, 2, 2, 3))
+        return cls(seed=seed, draws=100, dims=(2, 2, 2, 3), n=20)
 
 
 def cases(config: Config) -> list[dict[str, Any]]:
@@ -83,9 +86,11 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
     elif row == "polytope x subspaces":
         V = draws.paranormal(rng, d, 2 if d > 2 else 1)
     attention = draws.attention(B, V)
-    late = settle(attention, tokens, until=_UNTIL / float(np.linalg.eigvals(V).real.max()))
+    late = settle(
+        attention, tokens, until=None if row == "vertices" else _UNTIL / float(np.linalg.eigvals(V).real.max())
+    )
     size = float(np.abs(tokens).max())
-    result = {
+    result: dict[str, Any] = {
         "undecided": int((~late.decided).sum()),
         "settled_at": late.depth,
         "leaders": len(late.leading),
@@ -96,7 +101,19 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
         result |= {"vertices": _at_vertices, "hyperplanes": _at_levels, ROWS[2]: _at_boundary}[row](
             attention, late, size
         )
+    elif good_triple(attention).holds:
+        result |= _enclosed(attention, tokens, result["undecided"])
     return result
+
+
+def _enclosed(attention: Attention, tokens: Array, undecided: int) -> dict[str, Any]:
+    """Return which tokens are shown to tend to one of two levels, and how well these are known, of the largest."""
+    late = levels(attention, tokens)
+    lost = int((~late.decided).sum())
+    if lost:
+        return {"undecided": min(lost, undecided)}
+    parts = int(np.isfinite(late.ends[:, 0]).sum())
+    return {"undecided": 0, "settled_at": late.depth, "width": late.width, "parts": parts, "holds": parts <= 3}
 
 
 def _late(late: Settled, value: float, growth: float = _LATE) -> tuple[float, Array]:

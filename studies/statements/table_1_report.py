@@ -39,12 +39,13 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
             Verdict.of(
                 f"Table 1, {PRINTED[name][3]}",
                 _SAYS[name],
-                _measured(name, known),
+                _measured(name, [row for row in known if "away" in row])
+                + _enclosed([row for row in known if "width" in row]),
                 [bool(row["holds"]) if not row["undecided"] else None for row in chosen],
             )
         )
         d = 3 if name == "polytope x subspaces" else 2
-        draw = next((row for row in known if row["d"] == d), None)
+        draw = next((row for row in known if row["d"] == d and "end" in row), None)
         if draw is not None:
             shown[name] = {key: np.asarray(draw[key]).tolist() for key in _DRAWN if key in draw}
     return {
@@ -67,7 +68,7 @@ def _largest(rows: list[dict[str, Any]], name: str, key: str) -> float | None:
 
 def _measured(name: str, known: list[dict[str, Any]]) -> str:
     if not known:
-        return "Double precision decides no draw."
+        return "In no draw does double precision tell all leaders."
     away = max(row["away"] for row in known)
     dims = ", ".join(str(d) for d in sorted({row["d"] for row in known}))
     start = f"d = {dims}: at most {away:.1e} of the box away"
@@ -88,6 +89,17 @@ def _measured(name: str, known: list[dict[str, Any]]) -> str:
         return f"{start.replace('of the box', 'of the levels')} {when}; {min(parts)} to {max(parts)} hyperplanes{tail}"
     off = sum(row["off_vertices"] > 1e-6 for row in known)
     return f"{start} {when}; {min(parts)} to {max(parts)} vertices in F, some token away from them in {off} draws{tail}"
+
+
+def _enclosed(rows: list[dict[str, Any]]) -> str:
+    """Return how well limits are known in draws that a bound decides."""
+    if not rows:
+        return ""
+    width, latest = max(row["width"] for row in rows), max(row["settled_at"] for row in rows)
+    return (
+        f" In {len(rows)} more draws tokens share leaders: by t = {latest:.1f} a bound for all later depths shows that "
+        f"each tends to one of at most two levels of phi_1^*, known to {width:.1e} of the largest."
+    )
 
 
 def table(summary: dict[str, Any]) -> str:

@@ -43,7 +43,20 @@ def test_what_is_not_decided_is_said() -> None:
     rows = [{"row": name, "d": 2, "undecided": 1, "t": 1.0} for name in table_1.ROWS]
     summary = table_1_report.summary(rows)
     assert all(record["undecided"] == 1 and record["held"] == 0 for record in summary["verdicts"])
-    assert "decides no draw" in table_1.table(summary)
+    assert "In no draw does double precision tell all leaders" in table_1.table(summary)
+
+
+def test_shared_leaders_are_decided_by_a_bound() -> None:
+    case = {"row": "hyperplanes", "draw": 16, "d": 2, "n": 12, "seed": [0, 1, 16]}
+    found = table_1.run_case(case)
+    assert (found["undecided"], found["parts"], found["holds"]) == (0, 2, True)
+    assert "away" not in found and found["width"] < 1e-4  # by leaders it would have a distance
+    others = [{"row": name, "d": 2, "undecided": 1} for name in table_1.ROWS if name != case["row"]]
+    summary = table_1_report.summary([*others, case | found])
+    record = next(record for record in summary["verdicts"] if record["statement"].endswith("4.2"))
+    assert (record["held"], record["undecided"]) == (1, 0)
+    assert "In 1 more draws tokens share leaders" in record["measured"]
+    table_1.figure(summary)
 
 
 def test_table_is_printed_as_in_the_paper_and_figure_drawn(shown) -> None:

@@ -10,7 +10,7 @@ from particles.spectrum import good_triple
 from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import theorem_4_2
-from studies.statements.theorem_4_2 import motion
+from studies.statements.theorem_4_2 import motion, report
 
 EYE = np.eye(2)
 V = np.array([[1.0, 0.3], [0.0, -0.2]])
@@ -56,6 +56,38 @@ def test_an_ascending_level_is_seen() -> None:
     found = motion.lemmas(Attention(Q=EYE, K=EYE, V=V), times, running)
     assert not found["lemma_9_1"]
     assert not found["lemma_9_3"]
+
+
+def drawn(seed: list[int], d: int) -> dict[str, Any]:
+    return theorem_4_2.run_case({"kind": "triple", "d": d, "head": "random", "n": 10, "until": 6.0, "seed": seed})
+
+
+def test_a_bound_decides_where_leaders_are_shared() -> None:
+    found = drawn([0, 2, 14, 1], 2)
+    assert (found["by"], found["undecided"], found["outcome"]) == ("bound", 0, True)
+    spread = np.ptp(found["tracks"][0])
+    assert 0 < found["width"] < 1e-4 * spread  # at most 1e-5 of the largest level, which is no larger than the spread
+    low, high = found["ends"]
+    # levels of the last depth of the run are at most this far from their limits: e^-6 of some boxes
+    assert np.abs(found["tracks"][-1][:, None] - [low, high]).min(axis=1).max() < 0.02 * spread
+    assert low < 0 < high
+
+
+def test_levels_that_have_become_one_are_one_value() -> None:
+    # raw tokens stay bounded here, as Q, K repel along V's other eigenvectors: all levels fall like e^{-lambda t}
+    found = drawn([0, 3, 3, 1], 3)
+    assert (found["by"], found["undecided"], found["outcome"]) == ("one value", 0, True)
+    (end,) = found["ends"]
+    spread = np.ptp(found["tracks"][0])
+    assert abs(end) < found["width"] < 1e-5 * spread
+
+
+def test_what_bounds_decide_is_told() -> None:
+    row = {"by": "bound", "outcome": True, "width": 2e-4, "scale": 2.0, "depth": 9.0}
+    told = report._by_bounds([row, {**row, "width": 4e-4}, {**row, "by": "leaders"}, {**row, "outcome": None}])
+    assert told.startswith("In 2 tokens share leaders") and "within 2.0e-04 by lambda_1 t = 9" in told
+    assert "come together" in report._by_bounds([{**row, "by": "one value"}])
+    assert not report._by_bounds([{**row, "by": "leaders"}])
 
 
 def test_growth_along_the_hyperplane_is_the_negative_eigenvalue(shown) -> None:

@@ -5,8 +5,12 @@ every token's leader it is explicit,
 
     phi_1^*(z_i(t)) = phi_1^*(z_L) + e^{-lambda_1 t} phi_1^*(D_i),
 
-so its limit is the level of the leader. Up to t* the tokens are moved by (1.1) once more, and Lemmas 9.1 and 9.3 are
-checked between consecutive depths, for the left eigenvectors of all eigenvalues:
+so its limit is the level of the leader. Where double precision does not tell leaders apart, the paper's own bound, with
+its constants for these tokens, still shows to which level each tends, and encloses it (`particles.sides`); where all
+levels have become one to `_ONE`, so have their limits, by Lemma 9.1. Both can leave a draw undecided, not make it fail.
+
+Up to t* the tokens are moved by (1.1) once more, and Lemmas 9.1 and 9.3 are checked between consecutive depths, for the
+left eigenvectors of all eigenvalues:
 
     Lemma 9.1    max_j phi_k^*(z_j) does not grow, min_j does not fall       lambda_k real and >= 0
     Lemma 9.3    |phi_k^*(e^{tV} z_i)| <= max_j |phi_k^*(z_j(0))| e^{|lambda_k| t}
@@ -23,6 +27,7 @@ import numpy as np
 
 from particles import Adaptive, Attention, Raw, solve
 from particles.checks import Array
+from particles.levels import levels
 from particles.settled import Settled, settle
 from particles.spectrum import GoodTriple, good_triple
 
@@ -30,6 +35,7 @@ _SOLVED = 1e-7
 _TOLERANCE = 1e-9
 _DEPTHS = 33
 _SAME = 1e-7  # of the spread of the levels: closer ones are one value; leaders are known to 1e-8 and better
+_ONE = 1e-5  # of the initial spread: levels that have come this close, and can only come closer, are one value
 _STEPS = 20_000
 LATE = (40.0, 400.0)  # depths lambda_1 t
 _ROUNDING = 1e-9
@@ -55,7 +61,7 @@ def numbers(attention: Attention, tokens: Array, until: float) -> dict[str, Any]
         "angle": angle(triple),
         "times": path.times,
         "tracks": tracks,
-        **limits(late, triple),
+        **limits(attention, tokens, late, triple),
         **lemmas(attention, path.times, path.points),
         **divergence(attention, late),
     }
@@ -67,10 +73,24 @@ def angle(triple: GoodTriple) -> float:
     return float(np.degrees(np.arccos(min(cosine, 1.0))))
 
 
-def limits(late: Settled, triple: GoodTriple) -> dict[str, Any]:
+def limits(attention: Attention, tokens: Array, late: Settled, triple: GoodTriple) -> dict[str, Any]:
+    """Return the values levels tend to: by the leaders, or as a bound encloses them where that decides more tokens."""
+    found = followed(late, triple)
+    if not found["undecided"]:
+        return found
+    other = enclosed(attention, tokens, triple)
+    return other if other["undecided"] < found["undecided"] else found
+
+
+def followed(late: Settled, triple: GoodTriple) -> dict[str, Any]:
     """Return the values the decided tokens' levels tend to, and how far from them they are at late depths."""
     decided = late.decided
-    found: dict[str, Any] = {"depth": late.depth * triple.value, "undecided": int((~decided).sum())}
+    found: dict[str, Any] = {
+        "by": "leaders",
+        "depth": late.depth * triple.value,
+        "undecided": int((~decided).sum()),
+        "width": 0.0,
+    }
     if not decided.any():
         return {**found, "ends": [], "off": [], "error": None, "outcome": None}
     ends = (late.limit @ triple.left)[decided]
@@ -85,6 +105,25 @@ def limits(late: Settled, triple: GoodTriple) -> dict[str, Any]:
     among = bool(np.all((distinct <= distinct[0] + same) | (distinct >= distinct[-1] - same) | (abs(distinct) <= same)))
     outcome = None if found["undecided"] else len(distinct) <= 3 and among
     return {**found, "ends": distinct.tolist(), "off": off, "error": error, "outcome": outcome}
+
+
+def enclosed(attention: Attention, tokens: Array, triple: GoodTriple) -> dict[str, Any]:
+    """Return the values levels tend to as a bound encloses them, or Lemma 9.1 if levels have become one value."""
+    late = levels(attention, tokens)
+    by, known, undecided = "bound", late.ends[~np.isnan(late.ends[:, 0])], int((~late.decided).sum())
+    if undecided and np.ptp(late.hull) <= _ONE * float(np.ptp(tokens @ triple.left)):
+        by, known, undecided = "one value", np.array([late.hull]), 0
+    ends = known.mean(axis=1) * np.sign(late.left @ triple.left)
+    return {
+        "by": by,
+        "depth": late.depth * triple.value,
+        "undecided": undecided,
+        "width": float(np.ptp(known, axis=1).max(initial=0.0)),
+        "ends": np.sort(ends).tolist(),
+        "off": [],
+        "error": None,
+        "outcome": None if undecided else True,
+    }
 
 
 def lemmas(attention: Attention, times: Array, x: Array) -> dict[str, Any]:

@@ -74,22 +74,44 @@ def _listed(counts: dict[str, int]) -> str:
 
 
 def _theorem(rows: list[dict[str, Any]]) -> Verdict:
-    counts = _counts(len(row["ends"]) for row in rows if row["outcome"] is not None)
-    values = _listed(counts)
-    reached = [row for row in rows if row["off"]]
+    values = _listed(_counts(len(row["ends"]) for row in rows if row["outcome"] is not None))
+    followed = [row for row in rows if row["off"]]
+    all_known = sum(row["by"] == "leaders" and row["outcome"] is not None for row in rows)
     refused = sum(row.get("refused", 0) for row in rows)
-    off = [max((row["off"][k] / row["scale"] for row in reached), default=0.0) for k in range(3)]
-    error = max((row["error"] / row["scale"] for row in reached), default=0.0)
+    off = [max((row["off"][k] / row["scale"] for row in followed), default=0.0) for k in range(3)]
+    error = max((row["error"] / row["scale"] for row in followed), default=0.0)
     lost, tokens = sum(row["undecided"] for row in rows), sum(row["tokens"] for row in rows)
     return Verdict.of(
         "Theorem 4.2",
         "For a good triple the levels phi_1^*(z_i) tend to at most three values, the lowest a, 0 and the highest b.",
-        f"Among decided draws: {values}. Levels are off their limit by at most {off[0]:.1e} of the initial spread "
-        f"where tokens settle, {off[1]:.1e} at lambda_1 t = 40, {off[2]:.1e} at 400, on leaders known to {error:.1e}; "
-        f"double precision leaves {lost} of {tokens} tokens undecided. Not counted: {refused} draws of Q, K with "
-        "<Q phi_1, K phi_1> below 0.",
+        f"Among decided draws: {values}. In {all_known} draws every leader is known. Levels of tokens with known "
+        f"leaders are off their limit by at most {off[0]:.1e} of the initial spread where they settle, {off[1]:.1e} at "
+        f"lambda_1 t = 40, {off[2]:.1e} at 400, on leaders known to {error:.1e}. {_by_bounds(rows)}Double precision "
+        f"leaves {lost} of {tokens} tokens undecided. Not counted: {refused} draws of Q, K with <Q phi_1, K phi_1> "
+        "below 0.",
         [row["outcome"] for row in rows],
     )
+
+
+def _by_bounds(rows: list[dict[str, Any]]) -> str:
+    """Return what bounds decided where leaders are not known."""
+    text = ""
+    for by, means in (
+        (
+            "bound",
+            "tokens share leaders, and a bound for all later depths shows that each tends to a or to b, enclosed",
+        ),
+        (
+            "one value",
+            "all levels come together before a bound holds, and their limits differ by no more than they do,",
+        ),
+    ):
+        chosen = [row for row in rows if row["by"] == by and row["outcome"] is not None]
+        if chosen:
+            worst = max(row["width"] / row["scale"] for row in chosen)
+            latest = max(row["depth"] for row in chosen)
+            text += f"In {len(chosen)} {means} within {worst:.1e} by lambda_1 t = {latest:.0f}. "
+    return text
 
 
 def _special(kind: str, name: str, says: str, rows: list[dict[str, Any]]) -> Verdict:
@@ -108,7 +130,7 @@ def _symmetric(rows: list[dict[str, Any]]) -> Verdict:
     outcomes = []
     for row in chosen:
         ends, still = row["ends"], row["middle"] <= _STILL
-        opposite = len(ends) == 2 and abs(ends[0] + ends[1]) <= 1e-6 * row["scale"]
+        opposite = len(ends) == 2 and abs(ends[0] + ends[1]) <= 1e-6 * row["scale"] + row["width"]
         # the middle token is never decided: that it stays is known by symmetry
         outcomes.append((opposite and still) if row["undecided"] == 1 else None)
     worst = max((row["middle"] for row in chosen), default=0.0)
@@ -168,14 +190,16 @@ def table(summary: dict[str, Any]) -> str:
             f"{row['angle']:.1f}",
             f"{row['depth']:.2f}",
             str(row["undecided"]),
+            row["by"] if row["outcome"] is not None else "",
             " ".join(f"{end:.4f}" for end in row["ends"]),
-            f"{row['off'][1]:.0e}" if row["off"] else "",
+            f"{row['width'] / row['scale']:.0e}" if row["width"] else "",
         ]
         for row in moved
     ]
-    heading = ["draw", "d", "Q, K", "gap", "angle", "settled", "undecided", "limits of phi_1^*(z)", "off at 40"]
+    heading = ["draw", "d", "Q, K", "gap", "angle", "settled", "undecided", "by", "limits of phi_1^*(z)", "within"]
     parts = [verdict.table(summary), text_table(heading, lines)]
     parts.append("gap: (|lambda_1| - |lambda_2|) / lambda_1; angle of phi_1 and phi_1^*, degrees; settled: lambda_1 t*")
+    parts.append("within: where the limits are enclosed by a bound, how well, over the initial spread")
     screened = [row for row in summary["rows"] if row["kind"] == "screen"]
     names = sorted({name for row in screened for name in row["failed"]})
     counted = [
