@@ -5,19 +5,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from particles import Attention, Raw, solve
+from particles import Attention, Empirical, Raw, solve
 from particles.spectrum import growing
 from particles.steppers import Adaptive
 from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import codimension
-from studies.statements.codimension.rotating import settle_turning
+from studies.statements.codimension.rotating import _judged, settle_turning
 from studies.statements.spectra import tilted, with_spectrum
+from studies.statements.stiff import Stiff
 
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Any]:
-    config = codimension.Config(tokens=6)
+    config = codimension.Config(tokens=6, turning_tokens=6)
     return summed_up(codimension, config)
 
 
@@ -69,6 +70,64 @@ def test_a_rotation_does_not_change_what_the_identity_does() -> None:
     same = found.clusters[:, None] == found.clusters
     assert len(np.unique(found.clusters)) > 3
     assert apart[same].max() < 1e-3 * apart[~same].min()  # 8 e^-12 against distances of the order of 1
+
+
+def test_a_swinging_pair_leaves_few_limits() -> None:
+    # B = I and a sheared basis: rho = |phi^T phi| / (phi^H phi) = 0.8, so that pi / arcsin rho = 3.4
+    shear = np.diag([1.0, 1 / 3])
+    V, eye = with_spectrum([1 + 2j], shear), np.eye(2)
+    for seed in range(2):
+        tokens = np.random.default_rng(seed).uniform(-5, 5, (6, 2))
+        found = settle_turning(Attention(Q=eye, K=eye, V=V), tokens, 12.0)
+        assert found.swing == pytest.approx(0.8, abs=1e-12)  # rounding of eigenvectors that are far from parallel
+        assert found.told["most"] == pytest.approx(np.pi / np.arcsin(0.8))
+        assert found.decided
+        assert len(np.unique(found.clusters)) <= found.told["most"]
+
+
+def test_tokens_on_a_divide_are_at_rest_though_not_certain() -> None:
+    # the third coordinate grows more slowly than the pair and goes on to move the divides
+    V, eye = with_spectrum([1 + 1.3j, 0.72], np.eye(3)), np.eye(3)
+    tokens = np.random.default_rng(1).uniform(-5, 5, (5, 3))
+    found = settle_turning(Attention(Q=eye, K=eye, V=V), tokens, 14.0)
+    assert (found.decided, found.certain) == (True, False)
+    assert len(np.unique(found.clusters)) == 5  # V turns, and no swing keeps tokens from leading themselves
+    assert not settle_turning(Attention(Q=eye, K=eye, V=V), tokens, 3.0).decided
+
+
+def test_a_token_held_by_what_fades_is_not_decided() -> None:
+    # 0.76 fades slowly beside 1: at depth 9 three levels stand still, but the one between cannot stay (Theorem 4.2)
+    case = {"kind": "real", "d": 4, "head": "I", "tokens": 10, "until": 4.5, "seed": [0, 0, 12]}
+    found = codimension.run_case(case)
+    assert found["undecided"] > 0
+
+
+def test_what_is_not_at_rest_is_not_decided() -> None:
+    y, form = np.array([1.0, 1j, -1.0]), (1.0 + 0j, 0.0)
+    still, slow = [y] * 9, [y * (1 + 0.1 * k) for k in range(9)]
+    assert _judged(still, form, 1e-9)[1] < 1e-8
+    assert _judged(slow, form, 1e-9)[1] == np.inf  # as far in the second stretch as in the first
+    assert _judged(still, form, 0.5)[1] > 0.1  # two runs are half a distance apart
+    # two of three fall together like e^{-t}: one cluster; at a standstill they are two, and the gap is no cluster's
+    closing = [np.array([1.0, 1.0 + np.exp(-0.5 * k), -1.0]) for k in range(17)]
+    clusters, left, narrow = _judged(closing, form, 1e-9)
+    assert (clusters.tolist(), narrow) == ([0, 0, 2], True) and left < 0.1
+    # y = 1 looks at 2 as soon as nothing else holds it; with a swing of 60 degrees 1 and i look at each other
+    assert _judged([np.array([1.0, 2.0 + 0j])] * 9, form, 1e-9)[1] > 0.5
+    assert _judged(still, (1.0 + 0j, 0.866), 1e-9)[1] > 0.1
+
+
+def test_velocities_and_their_derivatives() -> None:
+    rng = np.random.default_rng(0)
+    heads = Attention(*(rng.standard_normal((2, 3, 3)) for _ in range(3)))
+    law, u = Stiff(heads, 0.7), 0.5 * rng.standard_normal(12)
+    x = u.reshape(4, 3) * np.exp(0.7 * 0.3)
+    raw = Raw(heads).velocity(0.0, x, Empirical(x)) - 0.7 * x
+    np.testing.assert_allclose(law.velocity(0.3, u), raw.ravel() * np.exp(-0.7 * 0.3), rtol=1e-11)  # two softmaxes
+    h = 1e-6
+    apart = [(law.velocity(0.3, u + e) - law.velocity(0.3, u - e)) / (2 * h) for e in h * np.eye(12)]
+    # differences err by h^2 times a third derivative, and by rounding over h
+    np.testing.assert_allclose(law.jacobian(0.3, u), np.array(apart).T, atol=1e-8)
 
 
 def _turned(t: float, b: float) -> np.ndarray:

@@ -12,8 +12,9 @@ from studies.registry import STUDIES
 from studies.statements import draws, multi_head
 from studies.statements.multi_head import verdicts
 from studies.statements.multi_head.families import heads
-from studies.statements.multi_head.late import Late, levels, polytope
+from studies.statements.multi_head.late import Late, late, levels, polytope
 from studies.statements.multi_head.resting import identities, rest
+from studies.statements.stiff import Stiff
 
 
 def drawn(seed: int, n: int, count: int, d: int = 2) -> tuple[Any, Any]:
@@ -78,12 +79,42 @@ def test_what_is_not_decided_is_said() -> None:
 def test_levels_are_judged_only_at_rest() -> None:
     still = np.zeros((4, 1))
     at = np.array([[2.0], [-1.0], [0.0], [2.0]])
+    off = at + np.array([[0], [0], [1.0], [0]])
     assert levels(Late(9.0, at, still)) == (3, 0.0, True)
     assert levels(Late(9.0, at, still + 0.1))[2] is None
-    assert levels(Late(9.0, at + np.array([[0], [0], [1.0], [0]]), still))[2] is False
+    assert levels(Late(9.0, off, still))[2] is False
+    assert levels(Late(9.0, at, still, other=Late(9.0, off, still)))[2] is None  # two runs that say different things
+    assert levels(Late(9.0, at, still, other=Late(9.0, -at, still)))[2] is True
     inside = np.array([[1.0, 0], [0, 1.0], [-1.0, 0], [0, -1.0], [0.3, 0.2]])
     assert polytope(Late(9.0, inside, np.zeros((5, 2))))[3] is False
     assert polytope(Late(9.0, inside[:4] * 2, np.zeros((4, 2))))[3] is True
+
+
+def test_growth_counts_if_it_lasts() -> None:
+    at, moving = np.array([[2.0], [-1.0]]), np.array([[0.4], [-0.2]])
+    assert levels(Late(9.0, at, moving, 0.2 * np.arange(9.0)))[2] is False
+    assert levels(Late(9.0, at, moving, np.minimum(0.2 * np.arange(9.0), 1.0)))[2] is None
+    assert levels(Late(9.0, at, moving, -0.2 * np.arange(9.0)))[2] is None
+
+
+def test_heads_that_follow_different_tokens_outgrow_their_sum() -> None:
+    # head 1 follows the farther side, with V_1 = -2, head 2 the own side, with V_2 = 3: U = 1, but tokens +-x see
+    # -2 (-x) + 3 x = 5 x; with dt = 1 the size is multiplied by 6, and by 3 in U's frame
+    attention = Attention(Q=[[[-1.0]], [[1.0]]], K=[[[1.0]], [[1.0]]], V=[[[-2.0]], [[3.0]]])
+    found = late(attention, np.array([[2.0], [-2.0]]), np.eye(1), discrete=True)
+    assert found.diverges
+    assert found.pace == pytest.approx(np.log(3), abs=1e-12)  # rounding of sums of logarithms up to 66
+    assert levels(found)[2] is False
+
+
+def test_stiff_steps_agree_with_explicit_ones() -> None:
+    tokens, B = drawn(1, 6, 2)
+    V = np.array([draws.good_triple_values(np.random.default_rng(k), 2) for k in range(2)])
+    attention = Attention(Q=np.swapaxes(B, 1, 2), K=np.broadcast_to(np.eye(2), B.shape), V=V)
+    raw = solve(Raw(attention), tokens, [0.0, 1.0], stepper=Adaptive(1e-11, 1e-11)).points[-1]
+    u = Stiff(attention, 1.0).moved(tokens, 0.0, 1.0, 1e-9)
+    # its tolerance is for a step; some hundred of them, and tokens part by a power of ten
+    np.testing.assert_allclose(np.e * u, raw, rtol=0, atol=1e-6 * np.abs(raw).max())
 
 
 @pytest.mark.parametrize("family", multi_head.FAMILIES)

@@ -7,8 +7,10 @@ says that L z_i tends to at most three points. From the depth on at which token 
     L z_i(t) = L z_{L(i)} + e^{-tM} L D_i,    L V = M L,
 
 and e^{-tM} tends to 0: so the limits are the leaders' L z, and the question is how many leaders there are and where.
-`settle` finds them if the eigenvalue of largest real part is real. If it is a complex pair, leaders within a cluster
-change for ever, and `rotating.settle_turning` counts clusters. What neither decides is counted as not decided.
+`settle` finds them if the eigenvalue of largest real part is real, unless tokens share leaders for ever. If it is a
+complex pair, leaders within a cluster change for ever. In both cases `rotating.settle_turning` counts clusters at rest;
+of a pair there may be pi / arcsin rho, rho the sine of the angle by which the direction in which tokens look at each
+other swings. What neither decides counts as not decided.
 
 Draws: V = S D S^{-1} with prescribed D and random S, or Gaussian; Q = K = I or Q^T K > 0 at random; d = 2 to 6. An
 exception is kept with its V, B, tokens, seed and limits: as arrays in its case, and in the summary, from which
@@ -33,7 +35,7 @@ from particles.spectrum import growing
 from studies.contract import StudyConfig
 from studies.statements import draws
 from studies.statements.codimension.report import exceptions, summary, table
-from studies.statements.codimension.rotating import settle_turning
+from studies.statements.codimension.rotating import Turning, settle_turning
 from studies.statements.spectra import rotation, tilted, with_spectrum
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ KINDS = {
     "multiple": "the leading one comes twice",
     "identity": "V = I",
 }
+_TURNING = ("gaussian", "pair leads", "normal pair leads")
+_SIMPLE = 1e-3  # of it: a lesser lead does not show at the depths that are reached
 _SAME = 1e-6  # of the largest limit: closer ones are one; leaders are known to 1e-8 and better
 
 
@@ -59,12 +63,13 @@ class Config(StudyConfig):
 
     draws: int = Field(1, ge=1)  # of each kind, d and Q^T K going round
     tokens: int = Field(8, ge=4)
+    turning_tokens: int = Field(8, ge=4)  # where a pair may lead: more are more often held on a divide
     until: float = Field(7.0, gt=0)  # depth, times the largest real part, at which to stop if a token is undecided
 
     @classmethod
     def full(cls, seed: int = 0) -> Config:
         """Return the size a paper would print."""
-        return cls(seed=seed, draws=13, tokens=10)
+        return cls(seed=seed, draws=16, tokens=40, turning_tokens=10)
 
 
 def cases(config: Config) -> list[dict[str, Any]]:
@@ -75,7 +80,7 @@ def cases(config: Config) -> list[dict[str, Any]]:
             "kind": kind,
             "d": max(dims[k % len(dims)], 3 if kind == "pairs below" else 2),
             "head": "I" if k // len(dims) % 2 == 0 else "positive definite",
-            "tokens": config.tokens,
+            "tokens": config.turning_tokens if kind in _TURNING else config.tokens,
             "until": config.until,
             "seed": [config.seed, j, k],
         }
@@ -129,9 +134,10 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
     attention = draws.attention(B, V)
     found = np.linalg.eigvals(V)
     k, L = growing(V)
-    leaders, limits, depth, undecided = _limits(attention, tokens, L, case["until"])
+    leaders, limits, depth, undecided, turning = _limits(attention, tokens, L, case["until"])
     separate = _distinct(limits)
     return {
+        "rest": None if turning is None else turning.told,
         "k": k,
         "eigenvalues": [[float(z.real), float(z.imag)] for z in found[np.argsort(-found.real)]],
         "depth": depth,
@@ -147,16 +153,31 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _limits(attention: Attention, tokens: Array, L: Array, until: float) -> tuple[NDArray[np.intp], Array, float, int]:
-    """Return whom each token follows, the growing parts L z (m, k) of these, the depth and how many are undecided."""
+def _limits(
+    attention: Attention, tokens: Array, L: Array, until: float
+) -> tuple[NDArray[np.intp], Array, float, int, Turning | None]:
+    """Return whom each token follows, these tokens' L z (m, k), depth, how many are undecided, and what is at rest."""
     V = attention.heads[0][1]
     horizon = until / float(np.linalg.eigvals(V).real.max())
     if leading(attention, Problems()) is not None:
         late = settle(attention, tokens, until=horizon)
-        return late.leaders, late.limit[late.leading] @ L.T, late.depth, int((~late.decided).sum())
-    turning = settle_turning(attention, tokens, 2 * horizon)
+        if not late.decided.all() and _simple(V):
+            turning = settle_turning(attention, tokens, 2 * horizon)
+            if turning.decided:
+                return _resting(turning, L, V)
+        return late.leaders, late.limit[late.leading] @ L.T, late.depth, int((~late.decided).sum()), None
+    return _resting(settle_turning(attention, tokens, 2 * horizon), L, V)
+
+
+def _simple(V: Array) -> bool:
+    """Return whether one eigenvalue has the largest real part."""
+    reals = np.sort(np.linalg.eigvals(V).real)
+    return len(V) == 1 or bool(reals[-1] - reals[-2] > _SIMPLE * reals[-1])
+
+
+def _resting(turning: Turning, L: Array, V: Array) -> tuple[NDArray[np.intp], Array, float, int, Turning]:
     parts = turning.tokens[np.unique(turning.clusters)] @ L.T @ expm(-turning.depth * (L @ V @ L.T)).T
-    return turning.clusters, parts, turning.depth, 0 if turning.decided else len(tokens)
+    return turning.clusters, parts, turning.depth, 0 if turning.decided else len(turning.tokens), turning
 
 
 def _distinct(points: Array) -> Array:

@@ -13,6 +13,7 @@ from studies.statements import verdict
 from studies.statements.verdict import Verdict
 from studies.text_table import text_table
 
+_FOUR = 4.0  # fewer limits than that are three at most
 _REAL = ("real", "pairs below", "large negative")
 
 
@@ -76,6 +77,8 @@ def summary(config: Any, results: list[dict[str, Any]]) -> dict[str, Any]:
                 }
             )
     verdicts = [_verdict(kind, words, [row for row in rows if row["kind"] == kind]) for kind, words in KINDS.items()]
+    turning = [row for row in rows if row["rest"] is not None and row["rest"]["most"] is not None]
+    verdicts += [_bound(turning)] * bool(turning)
     counted = {
         kind: {
             "agrees": sum(row["outcome"] is True for row in rows if row["kind"] == kind),
@@ -115,13 +118,41 @@ def _verdict(kind: str, words: str, rows: list[dict[str, Any]]) -> Verdict:
     elif kind == "normal pair leads":
         measured += (
             " On the pair V is a number times a rotation. Where that commutes with Q^T K, exponents <Qx_i, Kx_j> do not"
-            " feel it, and the tokens gather at a polygon's corners as for V = I."
+            " feel it, and the tokens gather at a polygon's corners as for V = I; those that turn about a leader stop"
+            " where they lead themselves, so that many tokens are corners."
         )
+    rests = [row["rest"] for row in rows if row["rest"] is not None and row["outcome"] is not None]
+    if rests:
+        certain = sum(rest["certain"] for rest in rests)
+        measured += (
+            f" In {len(rests)} of them leaders are shared or change for ever, and clusters at rest are counted, with at"
+            f" most {max(rest['left'] for rest in rests):.0e} of their distance left to move"
+        )
+        measured += f"; in {certain} these are shown to stay apart." if certain else "."
     return Verdict.of(
         f"Codimension conjecture, {words}",
         "With k eigenvalues of positive real part, tokens tend to at most three parallel subspaces of codimension k.",
         measured,
         [row["outcome"] for row in rows],
+    )
+
+
+def _bound(rows: list[dict[str, Any]]) -> Verdict:
+    """Judge the bound of `rotating` in the draws with a leading pair that swings."""
+    known = [(row["number"], row["rest"]) for row in rows if row["number"] is not None]
+    met = "none is decided"
+    if known:
+        share = max(number / pair["most"] for number, pair in known)
+        few = [number for number, pair in known if pair["most"] < _FOUR]
+        met = f"limits are at most {share:.2f} of it"
+        met += f"; where it is below 4 there are at most {max(few, default=0)}" * bool(few)
+    return Verdict.of(
+        "Limits under a leading complex pair",
+        "Not said by the paper: beside 0 there are at most pi / arcsin rho limits in the plane of the pair, rho ="
+        " |phi^T B phi| / (phi^H B phi) for its eigenvector phi; so the conjecture holds there if rho > sin(pi / 4).",
+        f"Of {len(rows)} draws with rho from {min(row['rest']['swing'] for row in rows):.3f} to"
+        f" {max(row['rest']['swing'] for row in rows):.3f}: {met}.",
+        [None if row["number"] is None else row["number"] <= row["rest"]["most"] for row in rows],
     )
 
 

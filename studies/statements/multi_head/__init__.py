@@ -29,7 +29,7 @@ from studies.contract import StudyConfig
 from studies.statements import draws
 from studies.statements.multi_head import report
 from studies.statements.multi_head.families import HYPERPLANES, ORIGIN, as_one, heads, pairings
-from studies.statements.multi_head.late import late, levels, polytope
+from studies.statements.multi_head.late import Late, late, levels, polytope
 from studies.statements.multi_head.resting import rest
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _ONE = 1e-6  # of the size of the tokens: resting places closer than this are on
 _FALL = 10  # the fall of V = -I is measured over the last decade of depth
 _POWER = -0.4  # of t; a covariance falls by S' = -2 S^2, hence norms like t^(-1/2)
 _DEPTH, _STEPS = 100.0, 400  # steps fall later: over a decade from 20 on the power is still up to 0.1 short of 1/2
+_LONGER = 4  # times the steps, where they have not yet fallen
 
 _Heads = Annotated[int, Field(ge=1, le=16)]
 
@@ -57,7 +58,7 @@ class Config(StudyConfig):
     @classmethod
     def full(cls, seed: int = 0) -> Config:
         """Return the size a paper would print."""
-        return cls(seed=seed, draws=100, continuous=12, n=40, continuous_n=16)
+        return cls(seed=seed, draws=100, continuous=50, n=40, continuous_n=16)
 
 
 def cases(config: Config) -> list[dict[str, Any]]:
@@ -147,14 +148,18 @@ def _growth(attention: Attention, tokens: Array) -> float:
 
 def _falls(attention: Attention, tokens: Array, discrete: bool) -> dict[str, Any]:
     """Return the largest norm at the end of a raw run and its power of t over the last decade."""
-    times = np.array([0.0, 1.0 / _FALL, 1.0]) * (_STEPS if discrete else _DEPTH)
     stepper = Euler(1.0) if discrete else Adaptive(1e-8, 1e-10)
-    run = solve(Raw(attention), tokens, times, stepper=stepper)
-    if run.status != "finished":
-        return {"norm": None, "power": None, "holds": None}
-    norms = np.linalg.norm(run.points, axis=2).max(axis=1)
-    power = float(np.log(norms[2] / norms[1]) / np.log(_FALL)) if norms[2] > 0 else -np.inf
-    return {"norm": float(norms[2]), "power": max(power, -99.0), "holds": bool(power <= _POWER)}
+    row: dict[str, Any] = {"norm": None, "power": None, "holds": None}
+    for end in (_STEPS, _LONGER * _STEPS) if discrete else (_DEPTH,):
+        run = solve(Raw(attention), tokens, np.array([0.0, 1.0 / _FALL, 1.0]) * end, stepper=stepper)
+        if run.status != "finished":
+            return row
+        norms = np.linalg.norm(run.points, axis=2).max(axis=1)
+        power = float(np.log(norms[2] / norms[1]) / np.log(_FALL)) if norms[2] > 0 else -np.inf
+        row = {"norm": float(norms[2]), "power": max(power, -99.0), "holds": bool(power <= _POWER)}
+        if row["holds"]:
+            return row
+    return row
 
 
 def _arrives(family: str, attention: Attention, tokens: Array, discrete: bool) -> dict[str, Any]:
@@ -164,12 +169,17 @@ def _arrives(family: str, attention: Attention, tokens: Array, discrete: bool) -
         triple = good_triple_with_multiplicity(whole)
         found = late(attention, tokens, triple.basis.T @ triple.onto, discrete=discrete)
         count, from_corner, away, holds = polytope(found)
-        return {"reached": found.reached, "clusters": count, "off_vertices": from_corner, "away": away, "holds": holds}
+        return _told(found) | {"clusters": count, "off_vertices": from_corner, "away": away, "holds": holds}
     simple = good_triple(whole)
     found = late(attention, tokens, simple.left[None], discrete=discrete)
     count, away, holds = levels(found)
     paired = bool((pairings(attention, simple.right) > 0).all())
-    return {"reached": found.reached, "clusters": count, "away": away, "holds": holds, "paired": paired}
+    return _told(found) | {"clusters": count, "away": away, "holds": holds, "paired": paired}
+
+
+def _told(found: Late) -> dict[str, Any]:
+    moving = found.moving if np.isfinite(found.moving) else None
+    return {"reached": found.reached, "moving": moving, "diverges": found.diverges, "pace": found.pace}
 
 
 def summary(config: Config, results: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,50 +1,118 @@
 """Where tokens are late in a direct run with several heads, and whether they are still on their way.
 
-Raw tokens are moved, which keeps the relative error of what grows fastest, and seen in the frame of U = sum_h V_h.
-A token has come to rest if its rescaled speed is small beside the size of what it moves in; only then does the run tell
-where it rests. Where heads pull a token back and forth between two others, it stays where they balance, its weights
-never become 0 or 1, and they answer ever faster: the equation is stiff like e^{2t}. Such a run ends early, undecided.
+Tokens are seen in the frame of U = sum_h V_h, as u = e^{-t} x, or u = 2^{-k} x with steps dt = 1. They have come to
+rest if their speed is small beside the size of what they move in. A second run has to be judged as the first: from
+tokens moved by 1e-9 with steps, with a tolerance a hundred times as large in continuous time
+(`studies.statements.stiff`, as a token between two others that balance is stiff like e^{2t}).
+
+Not all come to rest. Where the heads of a token follow different ones for ever, A_h the 0-1 matrices of whom they
+follow, raw tokens grow with the leading eigenvalue of sum_h A_h x V_h (plus I with steps), and not with that of U, to
+which it comes down if all A_h are the same or only one cluster is left. So u may grow without end: it *diverges* if its
+size grows at a rate of `_AWAY` at least in the first half of the last looks, and hardly less in the second. It may also
+fall, until tokens are so close that no head tells them apart, and they go on as one: hence the many steps. Which of two
+tokens is followed that are closer than rounding is chance then, and moves nothing by more than that.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from particles import Adaptive, Attention, Empirical, Euler, Raw, solve
+from particles import Attention
 from particles.checks import Array
 from particles.geometry import Hull, clusters
+from studies.statements.stiff import Stiff, pull
 
-DEPTH, STEPS = 10.0, 20  # e^{2 10} = 5e8 and 4^20 = 1e12: rounding takes at most 1e-2 off an exponent
-NEAR = 1e-2  # of the size: closer than this is there; e^-10 = 5e-5 is what the depth leaves
+DEPTH, STEPS = 14.0, 60  # at most; 4^60 = 1e36 is a sharpness of the exponents, not a size of tokens
+_FIRST = 10.0  # the first depth at which rest is believed; e^-10 = 5e-5 is what the depth leaves
+NEAR = 1e-2  # of the size: closer than this is there
 _AT_REST = 1e-3  # of the size, in a unit of depth
-_TOL = 1e-10
-_MOST_STEPS = 150  # in a unit of depth; some 10 to 50 are usual
+_STANDS = 1e-4  # the same, to end a run before the last depth: what fades slowly can hold a token where it cannot stay
+_TOLERANCES = (1e-9, 1e-7)
+_MOVED = 1e-9  # of each coordinate
+_AWAY, _HARDLY = 0.01, 0.8
+_PACED = {True: 20, False: 8}  # looks, with steps and in continuous time: a passing growth ends before
 
 
 @dataclass(frozen=True)
 class Late:
-    """Tokens at the end of a run, rescaled by the growth of U's leading eigenvalue 1, and their speed there."""
+    """Tokens at the end of a run, in U's frame.
+
+    Parameters
+    ----------
+    reached : float
+        Depth, or number of steps.
+    places, speeds : (n, k) arrays
+        Where tokens are and how fast they move.
+    sizes : sequence of float
+        Logarithms of the largest |u| at the last looks, in which growth is looked for.
+    other : Late, optional
+        The second run.
+    """
 
     reached: float
     places: Array
     speeds: Array
+    sizes: Sequence[float] = (0.0,)
+    other: Late | None = None
+
+    @property
+    def pace(self) -> float:
+        """The rate at which log |u| grew in the last half of these looks."""
+        half = len(self.sizes) // 2
+        return (self.sizes[-1] - self.sizes[-1 - half]) / half if half else 0.0
+
+    @property
+    def diverges(self) -> bool:
+        """Whether tokens grow faster than U."""
+        half = len(self.sizes) // 2
+        before = (self.sizes[-1 - half] - self.sizes[-1 - 2 * half]) / half if half else 0.0
+        return before > _AWAY and self.pace > _HARDLY * before
+
+    @property
+    def moving(self) -> float:
+        """The largest speed over the size."""
+        speed, size = (float(np.linalg.norm(some, axis=1).max()) for some in (self.speeds, self.places))
+        return speed / size
 
 
 def late(attention: Attention, tokens: Array, onto: Array, *, discrete: bool) -> Late:
     """Return the coordinates onto (k, d) of the tokens, in whose directions U is the identity, at the depth reached."""
-    law, x, reached = Raw(attention), tokens, 0.0
-    growth, depth, step = (2.0, STEPS, 1.0) if discrete else (float(np.exp(1.0)), DEPTH, 1.0)
-    while reached < depth:
-        stepper = Euler(1.0) if discrete else Adaptive(_TOL, _TOL * float(np.abs(x).max()), most_steps=_MOST_STEPS)
-        run = solve(law, x, [reached, reached + step], stepper=stepper)
-        if run.status != "finished":
+    law, reached, looks = Stiff(attention, 1.0), 0.0, _PACED[discrete] + 1
+    aside = 1 + _MOVED * discrete * np.cos(1.0 + np.arange(tokens.size)).reshape(tokens.shape)
+    runs, sizes = [tokens, tokens * aside], [[0.0], [0.0]]
+    last = STEPS if discrete else DEPTH
+    found = Late(reached, tokens @ onto.T, np.full((len(tokens), len(onto)), np.inf))
+    while reached < last:
+        if discrete:
+            moved = [_step(attention, u, reached) for u in runs]
+        else:
+            both = zip(runs, _TOLERANCES, strict=True)
+            moved = [v for v in (law.moved(u, reached, reached + 1, tol) for u, tol in both) if v is not None]
+        if len(moved) < len(runs):
             break
-        x, reached = run.points[-1], reached + step
-    scale = growth**reached
-    pull = law.velocity(0.0, x, Empirical(x)) - x @ attention.U.T
-    return Late(reached, (x / scale) @ onto.T, (pull / scale) @ onto.T / (2 if discrete else 1))
+        runs, reached = moved, reached + 1
+        for u, known in zip(runs, sizes, strict=True):
+            known.append(float(np.log(np.abs(u).max())))
+        speeds = [
+            _step(attention, u, reached) - u if discrete else law.velocity(reached, u.ravel()).reshape(u.shape)
+            for u in runs
+        ]
+        found, other = (
+            Late(reached, u @ onto.T, speed @ onto.T, known[-looks:])
+            for u, speed, known in zip(runs, speeds, sizes, strict=True)
+        )
+        found = replace(found, other=other)
+        if reached >= _FIRST and not discrete and max(found.moving, other.moving) <= _STANDS:
+            break
+    return found
+
+
+def _step(attention: Attention, u: Array, k: float) -> Array:
+    """Return u after a step dt = 1."""
+    return (u + pull(attention, float(4.0**k), u)) / 2
 
 
 def levels(found: Late) -> tuple[int, float, bool | None]:
@@ -53,9 +121,10 @@ def levels(found: Late) -> tuple[int, float, bool | None]:
     size = float(np.abs(a).max())
     ends = np.array([a.max() if a.max() > 0 else 0.0, 0.0, a.min() if a.min() < 0 else 0.0])
     away = float(np.abs(a[:, None] - ends).min(axis=1).max()) / size
-    moving = float(np.abs(found.speeds).max()) / size
-    count = len(np.unique(clusters(found.places, NEAR * size)))
-    return count, away, _judged(away, moving)
+    holds = _judged(found, away)
+    if found.other is not None and levels(found.other)[-1] != holds:
+        holds = None
+    return len(np.unique(clusters(found.places, NEAR * size))), away, holds
 
 
 def polytope(found: Late) -> tuple[int, float, float, bool | None]:
@@ -66,14 +135,18 @@ def polytope(found: Late) -> tuple[int, float, float, bool | None]:
     centres = np.array([z[labels == k].mean(axis=0) for k in np.unique(labels)])
     hull = Hull(centres)
     corners = centres[hull.vertices]
-    from_corner = np.linalg.norm(z[:, None] - corners, axis=2).min(axis=1)
-    away = np.minimum(hull.boundary_distance(z), np.linalg.norm(z, axis=1))
-    moving = float(np.linalg.norm(found.speeds, axis=1).max()) / size
-    return len(centres), float(from_corner.max()) / size, float(away.max()) / size, _judged(away.max() / size, moving)
+    from_corner = float(np.linalg.norm(z[:, None] - corners, axis=2).min(axis=1).max()) / size
+    away = float(np.minimum(hull.boundary_distance(z), np.linalg.norm(z, axis=1)).max()) / size
+    holds = _judged(found, away)
+    if found.other is not None and polytope(found.other)[-1] != holds:
+        holds = None
+    return len(centres), from_corner, away, holds
 
 
-def _judged(away: float, moving: float) -> bool | None:
+def _judged(found: Late, away: float) -> bool | None:
     """Return whether nothing is away, None if that may change: nearer than `NEAR` counts while speeds are as small."""
-    if away <= NEAR:
-        return True if moving <= NEAR else None
-    return False if moving <= _AT_REST else None
+    if found.moving <= _AT_REST:
+        return away <= NEAR
+    if found.diverges:
+        return False
+    return True if away <= NEAR and found.moving <= NEAR else None

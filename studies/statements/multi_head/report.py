@@ -39,7 +39,8 @@ def summary(rows: list[dict[str, Any]], tokens: list[list[float]]) -> dict[str, 
 
 def _count(rows: list[dict[str, Any]], family: str, form: str, heads: int) -> dict[str, Any]:
     chosen = [r for r in rows if (r["family"], r["form"], r["heads"]) == (family, form, heads)]
-    rested = [row for row in chosen if "vertices" in row or row.get("holds") is not None]
+    rested = [row for row in chosen if "vertices" in row or row.get("holds")]
+    rested += [row for row in chosen if row.get("holds") is False and not row.get("diverges")]
     number = [row["clusters"] for row in rested if "clusters" in row]
     entry: dict[str, Any] = {"family": family, "form": form, "heads": heads, "draws": len(chosen)}
     if number:

@@ -10,6 +10,7 @@ from studies.statements.verdict import Verdict
 FORMS = {"discrete": "dt = 1", "continuous": "continuous"}
 SAME = 1e-13  # of the field: sums of H terms in another order
 GROWS = 1e-13  # of the size of the tokens: what a step rounds
+FALLS = 0.05  # in a unit of depth: |z| falls at least by this rate
 NEAR_VERTEX = 1e-2  # of the size: what a direct run tells apart
 
 Rows = list[dict[str, Any]]
@@ -92,16 +93,37 @@ def _at_rest(rows: Rows, at_rest: Rows) -> list[Verdict]:
 
 def _of_levels(title: str, form: str, rows: Rows) -> Verdict:
     away = [row["away"] for row in rows if row["holds"]]
-    counts = [row["clusters"] for row in rows if row["holds"] is not None]
-    early = sum(row["holds"] is None for row in rows)
-    levels = f"At most {max(counts)} levels" if counts else "No levels known"
+    counts = [row["clusters"] for row in rows if row["holds"]]
+    each = ", ".join(f"{counts.count(m)} with {m} level{'s' * (m != 1)}" for m in sorted(set(counts)))
+    elsewhere = sum(row["holds"] is False and not row["diverges"] for row in rows)
+    measured = f"At rest there: {each or 'none'}, at distances up to {_most(away)} of their size."
+    measured += f" {elsewhere} at rest elsewhere." * bool(elsewhere)
     return Verdict.of(
         f"Theorem 4.2 with H > 1 heads, {title}, {form}",
         "Along the leading left eigenvector of U tokens tend to one of a < 0 < b and 0.",
-        f"{levels} where runs came to rest, at distances up to {_most(away)} of their size; {early} of {len(rows)} did "
-        "not come to rest.",
+        measured + _restless(rows),
         [row["holds"] for row in rows],
     )
+
+
+def _restless(rows: Rows) -> str:
+    """Say what runs do that do not come to rest."""
+    gone = sorted(row["pace"] for row in rows if row["holds"] is False and row["diverges"])
+    left = [row for row in rows if row["holds"] is None]
+    said = ""
+    if gone:
+        said += (
+            f" {len(gone)} outgrow U to the end: heads follow different tokens, and z grows like e^(ck), k steps or "
+            f"depth, c from {gone[0]:.2f} to {gone[-1]:.2f}."
+        )
+    if left:
+        fast = [row["moving"] for row in left if row["moving"] is not None]
+        falls = sum(row["pace"] < -FALLS for row in left)
+        said += f" {len(left)} not decided: they end early or still move"
+        said += f", by {min(fast):.0e} to {max(fast):.0e} of their size in a unit of depth" * bool(fast)
+        said += f"; {falls} of them grow more slowly than U, their heads drawn to opposite sides" * bool(falls)
+        said += "."
+    return said
 
 
 def _of_subspaces(title: str, form: str, rows: Rows) -> Verdict:
@@ -111,7 +133,7 @@ def _of_subspaces(title: str, form: str, rows: Rows) -> Verdict:
         f"Theorem 5.2 with H > 1 heads, {title}, {form}",
         "With the same F and G for all heads tokens tend to (boundary of a polytope in F, or 0) x G.",
         f"Farthest from it where runs came to rest: {_most(away)} of the size; in {off} of {len(rows)} runs some token "
-        "rests away from the vertices.",
+        f"rests away from the vertices.{_restless(rows)}",
         [row["holds"] for row in rows],
     )
 
