@@ -24,8 +24,11 @@ def drawn(summary: dict[str, Any]) -> Figure:
     drawing = Figure(figsize=(9.6, 6.2), layout="constrained")
     grid = drawing.add_gridspec(2, _SHOWN)
     _counts(drawing.add_subplot(grid[0, :]), summary["counts"])
-    for k, found in enumerate(shown):
-        _exception(drawing.add_subplot(grid[1, k]), found)
+    panels = [drawing.add_subplot(grid[1, k]) for k in range(len(shown))]
+    for axes, found in zip(panels, shown, strict=True):
+        _exception(axes, found)
+    if panels:
+        drawing.legend(*panels[0].get_legend_handles_labels(), fontsize=8.5, ncols=2, loc="outside lower center")
     drawing.suptitle("Codimension conjecture: at most three limits of the growing part?", fontsize=11)
     return drawing
 
@@ -54,4 +57,3 @@ def _exception(axes: Any, found: ToTheContrary) -> None:
     axes.set_xlabel("first coordinate of Lz", fontsize=8.5)
     axes.set_ylabel("second", fontsize=8.5)
     axes.tick_params(labelsize=7.5)
-    axes.legend(fontsize=7.5)
