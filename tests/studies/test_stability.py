@@ -65,9 +65,9 @@ class TestGrowth:
         assert shown["headline"]["bounds_hold"]
 
     def test_the_sharp_exponent_is_within_three_times_the_measured_one(self, shown) -> None:
-        # largest seen: 1.3 raw, 2.7 rescaled, where the measured exponent is close to 0 and a tenth stands for it
-        assert shown["headline"]["largest ratio, radius 1, raw"] < 2
-        assert shown["headline"]["largest ratio, radius 1, rescaled"] < tables.TARGET
+        # largest seen: 1.04 raw, 1.06 rescaled; on the line nearly every displacement of a box is smooth
+        assert shown["headline"]["largest ratio, radius 1, raw"] < 1.5
+        assert shown["headline"]["largest ratio, radius 1, rescaled"] < 1.5
 
     def test_the_limit_is_measured_beside(self, shown) -> None:
         densities = [row for row in shown["rows"] if row["limit"]["status"] != "atoms"]
@@ -94,7 +94,7 @@ class TestGrowth:
     def test_in_the_plane(self, pair: str) -> None:
         row = one_row(2, "Fig. 6", 1.0, pair, "raw")
         ordered(row)
-        assert row["ratios"]["sharp"] < tables.TARGET  # largest seen: 2.1, for the rotation
+        assert row["ratios"]["sharp"] < 2  # largest seen: 1.74, for the samples
         if row["limit"]["status"] == "solved":  # pairs that are quadrature nodes: as good as the density
             low, high = (np.array(end[1:]) for end in row["between"])
             assert (low <= np.array(row["exponents"]["atoms"][1:]) + 1e-4).all()
