@@ -29,6 +29,7 @@ where the defect is max(0, <delta, e>)/D^2, |T| the norm of T on L2(w), and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class Lift:
     change: Array
     missed: Array
 
-    @property
+    @cached_property
     def matrix(self) -> Array:
         """A in orthonormal coordinates of L2(w), shape (n d, n d)."""
         n, d = self.delta.shape

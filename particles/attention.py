@@ -74,13 +74,15 @@ class Attention:
     @cached_property
     def heads(self) -> tuple[tuple[Array, Array], ...]:
         """The pairs (B_h, V_h)."""
+        if self.V.ndim == 2:
+            return ((self.B, self.V),)
         d = self.dim
         return tuple(zip(self.B.reshape(-1, d, d), self.V.reshape(-1, d, d), strict=True))
 
     @cached_property
     def U(self) -> Array:
         """sum_h V_h, shape (d, d); V itself with one head."""
-        return checks.frozen(self.V.reshape(-1, self.dim, self.dim).sum(axis=0))
+        return self.V if self.V.ndim == 2 else checks.frozen(self.V.sum(axis=0))
 
     def field(self, mu: Measure | Replicas, x: Any) -> Array:
         """X[mu](x) = sum_h V_h grad Lambda_mu(B_h^T x) (6.2) at x of shape (m, d); shape (m, d).

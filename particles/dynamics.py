@@ -219,9 +219,7 @@ def _seen(attention: Attention, dt: float | None, t: float) -> Attention:
             V = _inverse_step_matrix(attention, dt) @ V
         seen = Attention.trusted(attention.Q @ frame, attention.K @ frame, V)
         _in_range(seen.B, t, _LARGEST_TILT)
-    if V is attention.V:  # known, and a step of few tokens would notice that they are worked out
-        seen.__dict__.update(U=attention.U, heads=((seen.B.reshape(frame.shape), attention.heads[0][1]),))
-    else:
+    if V is not attention.V:
         _in_range(V, t)
     return seen
 

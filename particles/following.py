@@ -30,6 +30,8 @@ from numpy.typing import NDArray
 from particles.checks import Array
 from particles.frame import Exponential
 
+GAP = 45.0  # e^-45 = 3e-20: a million other tokens together weigh less than rounding
+
 _STEP = 0.05
 _LATEST = 300.0  # in units of 1 / lambda: q^2 is still a number there
 

@@ -15,19 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from particles import checks
+from particles.abreast import Abreast
 from particles.attention import Attention
 from particles.checks import Array
-from particles.dynamics import Raw
 from particles.leading import posed
-from particles.march import FINISHED
 from particles.measure import Empirical
 from particles.settled import SETTLED, UNDECIDED
 from particles.sides import Modes, modes, sides
-from particles.solve import solve
-from particles.steppers import Adaptive
 
 _TOLERANCE = 1e-10  # of the run whose levels are returned; a hundredfold for those it is compared with
-_MOVED = 1e-14  # of the size of the tokens
 _TRUST = 10.0  # by how much the ends are widened, in differences of the runs
 _EVERY = 1.0  # of a time 1 / lambda: how often tokens are looked at
 _STEPS = 4000  # at most, from one look to the next; a shared lead asks for e^{lambda_2 t} of them, or more
@@ -135,23 +131,15 @@ def levels(attention: Attention, tokens: Any, *, until: float | None = None) -> 
 
 
 def _run(attention: Attention, split: Modes, start: Empirical, horizon: float) -> Levels:
-    """Follow the tokens in two tolerances; return the best of the depths looked at."""
-    law, size = Raw(attention), float(np.abs(start.points).max()) or 1.0
-    aside = _MOVED * size * np.cos(1.0 + np.arange(start.points.size)).reshape(start.points.shape)
-    states = [start.points, start.points + aside, start.points - aside]
-    tolerances = (_TOLERANCE, 100 * _TOLERANCE, 100 * _TOLERANCE)
-    depth, step = 0.0, _EVERY / split.value
-    best = _looked_at(attention, split, start, depth, states)
-    while not (best.decided.all() and best.width <= _NARROW) and depth + step <= horizon * (1 + 1e-9):
-        times, most = [depth, depth + step], _FEWER if best.decided.all() else _STEPS
-        runs = [
-            solve(law, start.moved_to(points), times, stepper=Adaptive(tol, tol * size, most))
-            for points, tol in zip(states, tolerances, strict=True)
-        ]
-        if any(run.status != FINISHED for run in runs):
+    """Return the best of the depths looked at."""
+    runs, step = Abreast.of(attention, start, _TOLERANCE), _EVERY / split.value
+    best = _looked_at(attention, split, runs)
+    while not (best.decided.all() and best.width <= _NARROW) and runs.depth + step <= horizon * (1 + 1e-9):
+        further = runs.moved(step, _FEWER if best.decided.all() else _STEPS)
+        if further is None:
             break
-        states, depth = [run.points[-1] for run in runs], times[-1]
-        found = _looked_at(attention, split, start, depth, states)
+        runs = further
+        found = _looked_at(attention, split, runs)
         if _rank(found) >= _rank(best):
             best = found
     return best
@@ -161,14 +149,15 @@ def _rank(found: Levels) -> tuple[int, float]:
     return int(found.decided.sum()), -found.width if found.decided.any() else 0.0
 
 
-def _looked_at(attention: Attention, split: Modes, start: Empirical, depth: float, states: list[Array]) -> Levels:
+def _looked_at(attention: Attention, split: Modes, runs: Abreast) -> Levels:
     """Judge the tokens of all runs at one depth."""
-    judged = [sides(split, points, start.log_weights) for points in states]
+    judged = [sides(split, points, runs.start.log_weights) for points in runs.states]
+    shrunk = np.exp(-split.value * runs.depth)
     side = np.where(np.all([one.side == judged[0].side for one in judged], axis=0), judged[0].side, 0)
-    seen = np.exp(-split.value * depth) * np.array([one.levels for one in judged])
+    seen = shrunk * np.array([one.levels for one in judged])
     apart = np.abs(seen - seen[0]).max(axis=0)
     error = float(apart[side != 0].max()) if side.any() else float("nan")
-    ends = np.exp(-split.value * depth) * np.array([one.ends for one in judged])
+    ends = shrunk * np.array([one.ends for one in judged])
     ends = _widened(ends[..., 0].min(axis=0), ends[..., 1].max(axis=0), error)
     ends[[not (side == sign).any() for sign in (-1, 1)]] = np.nan
     lows, highs = seen.min(axis=1), seen.max(axis=1)
@@ -176,8 +165,8 @@ def _looked_at(attention: Attention, split: Modes, start: Empirical, depth: floa
     count = int((side == 0).sum())
     return Levels(
         attention=attention,
-        depth=depth,
-        tokens=checks.frozen(states[0]),
+        depth=runs.depth,
+        tokens=checks.frozen(runs.states[0]),
         left=checks.frozen(split.left),
         levels=checks.frozen(seen[0]),
         side=side,

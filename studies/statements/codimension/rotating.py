@@ -54,11 +54,10 @@ from scipy.linalg import eig, expm
 
 from particles import Attention, geometry
 from particles.checks import Array
-from particles.following import Following
+from particles.following import GAP, Following
 from particles.spectrum import growing
 from studies.statements.stiff import Stiff
 
-_GAP = 45.0  # e^-45: everybody else together weighs less than rounding
 _TRUST = 10.0
 _TOLERANCES = (1e-9, 1e-7)
 _EVERY = 0.5  # of 1/a: how often tokens are looked at
@@ -198,7 +197,7 @@ def _within(B: Array, following: Following, errors: Array) -> bool:
     exponents = x @ B @ x.T
     inside = np.where(same, exponents, -np.inf).max(axis=1)[:, None]
     doubt = np.linalg.norm(B, 2) * (errors[:, None] + errors) * 2 * np.linalg.norm(x, axis=1).max()
-    return bool((inside - exponents >= _GAP + _TRUST * doubt)[~same].all())
+    return bool((inside - exponents >= GAP + _TRUST * doubt)[~same].all())
 
 
 def _lasts(following: Following, V: Array, pair: complex) -> bool:
@@ -216,7 +215,7 @@ def _lasts(following: Following, V: Array, pair: complex) -> bool:
         E = E @ once
         q = float(np.exp(-a * k * turn / _TURN))
         gaps = following.gaps(E, q)[other]
-        if not (gaps >= _GAP * q * q).all():
+        if not (gaps >= GAP * q * q).all():
             return False
         if k > (turns - 2) * _TURN:
             last.append(gaps)

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 import meanfield
+from meanfield.stability_bounds import norm
 from particles import Attention, Empirical
 from particles.checks import Array
 from studies.stability import fields
-from studies.stability.fields import in_ball, on_sphere, operator_norm
 
 _POINTS = 64
 _ROUNDING = 1e-9
@@ -41,19 +41,21 @@ def draw(rng: np.random.Generator) -> dict[str, Any]:
     R = float(np.exp(rng.uniform(np.log(0.3), np.log(1.5))))
     Q, K, V = rng.uniform(-1, 1, (3, d, d))
     attention = Attention(Q=Q, K=K, V=V)
-    mu, nu = (Empirical(in_ball(rng, 6, d, R), rng.dirichlet(np.ones(6))) for _ in range(2))
-    x = np.concatenate([in_ball(rng, _POINTS, d, R), on_sphere(rng, _POINTS, d, R), _worst(attention, mu, R)])
-    M = operator_norm(Q) * operator_norm(K) * R * R
+    mu, nu = (Empirical(fields.in_ball(rng, 6, d, R), rng.dirichlet(np.ones(6))) for _ in range(2))
+    x = np.concatenate(
+        [fields.in_ball(rng, _POINTS, d, R), fields.on_sphere(rng, _POINTS, d, R), _worst(attention, mu, R)]
+    )
+    M = norm(Q) * norm(K) * R * R
     logs = mu.cgf(x @ attention.B)
     apart = np.linalg.norm(attention.field(mu, x) - attention.field(nu, x), axis=1).max()
     w1 = meanfield.wasserstein(mu, nu, p=1)
-    slopes = max(operator_norm(slope) for slope in attention.jacobian(mu, x))
+    slopes = max(norm(slope) for slope in attention.jacobian(mu, x))
     return {
         "denominator": float(np.exp(logs.min())),
         "over_bound": float(logs.min() / -M),
-        "6.3": slopes / (operator_norm(V) * operator_norm(attention.B) * R * R),
-        "6.4": float(np.linalg.norm(attention.field(mu, x), axis=1).max()) / (operator_norm(V) * R),
-        "6.5": float(apart / (np.exp(2 * M) * (1 + 2 * M) * operator_norm(V) * w1)),
+        "6.3": slopes / (norm(V) * norm(attention.B) * R * R),
+        "6.4": float(np.linalg.norm(attention.field(mu, x), axis=1).max()) / (norm(V) * R),
+        "6.5": float(apart / (np.exp(2 * M) * (1 + 2 * M) * norm(V) * w1)),
     }
 
 

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from particles import Adaptive, Attention, Euler, Raw, Rescaled, Trajectory, solve
 from particles.checks import Array
+from particles.following import GAP
 
-GAP = 45.0  # e^-45 = 3e-20: a million other tokens together weigh less than rounding
 _FINE, _COARSE = 1e-12, 1e-10  # relative tolerances of the two runs, and absolute ones of a token of size 1
 _TRUST = 10.0  # by how much a number has to exceed its own error
 _LAST = 14  # depth to which gaps are looked at, at whole numbers: e^{2 14} = 1e12 leaves four digits of one

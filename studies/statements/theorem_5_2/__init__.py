@@ -196,10 +196,12 @@ def _verdicts(rows: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[V
     missing = [row for row in known if row["tokens_not_in_printed"]]
     run = [row for row in rows if "outside" in row]
     enclosed = [row for row in rows if "enclosed" in row]
-    by_bound = (
-        f"; in {len(enclosed)} more draws leaders are shared, F is a line, and a bound shows that every token "
-        + (f"tends to an end of K, ends known to {largest(enclosed, 'enclosed'):.1e} of the larger")
-    )
+    by_bound = ""
+    if enclosed:
+        by_bound = (
+            f"; in {len(enclosed)} more draws leaders are shared, F is a line, and a bound shows that every token "
+            f"tends to an end of K, ends known to {largest(enclosed, 'enclosed'):.1e} of the larger"
+        )
     return [
         Verdict.of(
             "Definition 5.1",
@@ -216,7 +218,7 @@ def _verdicts(rows: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[V
             f"{farthest * np.exp(-40):.1e} at lambda t = 40; {sum(row['to']['vertex'] for row in known)} of "
             f"{sum(row['n'] for row in known)} tokens tend to vertices, of which K has {min(vertices)} to "
             f"{max(vertices)} where F is a plane or space; at lambda (t - t*) = 1 the solver is within "
-            f"{largest(known, 'against_run'):.1e} of that" + (by_bound if enclosed else ""),
+            f"{largest(known, 'against_run'):.1e} of that{by_bound}",
             [True if "enclosed" in row else reached(row) for row in rows],
         ),
         Verdict.of(
