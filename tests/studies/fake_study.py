@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -75,8 +74,8 @@ def run_case(case):
             case "kernel":  # as a kernel that keeps the interpreter's lock
                 ctypes.PyDLL(None).sleep(120)
             case "folder":
-                folder = Path(rest[0])
-                shutil.rmtree(folder)
+                folder = Path(rest[0])  # in one step: another process may be writing into it
+                folder.rename(folder.with_name("aside"))
                 folder.write_text("in the way")
     rng = np.random.default_rng([case["seed"], case["k"]])
     matrix = rng.standard_normal((case["size"], case["size"]))
