@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
@@ -26,12 +26,13 @@ Result = TypeVar("Result")
 def write_beside(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Let `write` fill a temporary file in the same folder, then rename it to `path`; nothing is left on failure.
 
-    What a killed process left of the same file is removed then. A part is locked while it is written, and the system
-    drops the locks of the dead: so a part of a process that is still at it is told from one that nobody will finish,
-    and two processes may write to one `path`.
+    Two processes may write to one `path`, each to a part of its own. A part is locked while it is written, and the
+    system drops the locks of the dead: so what a killed process left is told from what another one is still at, and is
+    used again or removed. Parts have numbers, that none has to be looked for in a folder of many files.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part, file = _begun(path)
+    number, file = _begun(path)
+    part = Path(file.name)
     try:
         with file:
             write(file)
@@ -45,34 +46,71 @@ def write_beside(path: Path, write: Callable[[BinaryIO], None]) -> None:
         part.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
-    _sweep(path)
+    _sweep(path, number)
 
 
-def _begun(path: Path) -> tuple[Path, BinaryIO]:
-    """Return a new part of the file `path`, open and locked."""
-    while True:
-        part = path.with_name(f".{path.name}.{uuid4().hex}.part")
-        file = open(part, "xb")  # noqa: SIM115  it is the caller who closes it
-        if fcntl is None:
-            return part, file
-        with suppress(OSError):  # a disk without locks; then none is taken for dead either
-            fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_nlink:
-            return part, file
-        file.close()  # another process swept it before it was locked
+def _part(path: Path, name: int | str) -> Path:
+    return path.with_name(f".{path.name}.{name}.part")
 
 
-def _sweep(path: Path) -> None:
-    """Remove the parts of `path` that nobody writes to."""
+def _begun(path: Path) -> tuple[int, BinaryIO]:
+    """Return an empty part of the file `path`, open and locked, and its number: the least that is free."""
+    number = 0
+    while fcntl is not None:
+        part = _part(path, number)
+        try:
+            file = open(part, "wb", opener=_as_it_is)  # noqa: SIM115  it is the caller who closes it
+        except PermissionError:
+            if not part.exists():
+                raise
+            number += 1  # left by another user
+            continue
+        try:
+            if _locked(file):
+                file.truncate()
+                return number, file
+        except BlockingIOError:
+            number += 1
+        except OSError:  # a disk without locks: none is taken for dead then
+            file.close()
+            part.unlink(missing_ok=True)
+            break
+        file.close()
+    return 0, open(_part(path, uuid4().hex), "xb")
+
+
+def _as_it_is(path: str, flags: int) -> int:
+    """Open a file for writing and do not empty it yet: it may be another's, and be renamed meanwhile."""
+    return os.open(path, flags & ~os.O_TRUNC, 0o666)
+
+
+def _locked(file: BinaryIO) -> bool:
+    """Lock an open part; False if it was renamed or removed before.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process is at it.
+    """
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        return os.path.samestat(os.stat(file.name), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _sweep(path: Path, number: int) -> None:
+    """Remove the parts of `path` that nobody writes to: those below `number`, and above it up to the first missing."""
     if fcntl is None:
         return
-    form = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{32}" + re.escape(".part"))
-    with suppress(OSError), os.scandir(path.parent) as entries:
-        for entry in entries:
-            if form.fullmatch(entry.name):
-                with suppress(OSError), open(entry.path, "rb") as file:  # it may be locked, renamed or not ours
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(entry.path)
+    for other in count():
+        part = _part(path, other)
+        if part.exists():
+            with suppress(OSError), open(part, "r+b") as file:
+                if _locked(file):
+                    part.unlink()
+        elif other > number:
+            break
 
 
 def write_npz(path: Path, kind: str, arrays: dict[str, Array], record: dict[str, Any]) -> None:

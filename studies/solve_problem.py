@@ -3,6 +3,9 @@
 OUT/tokens.npz, limit.npz      the solutions, as `Trajectory.load` and `Curve.load` read them
 OUT/measure.png, .svg          the measure over time
 OUT/summary.json               how it went, moments, boxes, and W2 between tokens and limit
+OUT/limit.*.checkpoint         while it runs: the state of the limit, from which a run that was ended goes on
+
+Each is written as soon as it is known, the summary last: where that is, what it tells of is there too.
 """
 
 from __future__ import annotations
@@ -14,10 +17,13 @@ from typing import Any
 
 import meanfield
 import particles
+from meanfield.checkpoint import fingerprint
 from particles.checks import Array
 from studies import files, picture, provenance, views
 from studies.errors import BadInput, StoreError
 from studies.problem import Problem
+
+_ADDRESS = 12  # hexadecimal digits
 
 
 @dataclass(frozen=True)
@@ -50,10 +56,13 @@ def solve_problem(problem: Problem, out: Path, *, progress: bool = False) -> Rep
         If a file could not be written.
     """
     folder = files.make_folder(out)
-    path, curve = _tokens(problem, progress), _limit(problem, progress)
-    solutions = {"tokens": path, "limit": curve}
-    there = {name: solution for name, solution in solutions.items() if solution is not None}
-    _save(folder, there)
+    (folder / "summary.json").unlink(missing_ok=True)
+    path = _tokens(problem, progress)
+    _save(folder, "tokens", path)
+    state = folder / f"limit.{_address(problem)}.checkpoint"
+    curve = _limit(problem, state, progress)
+    _save(folder, "limit", curve)
+    there = {name: one for name, one in (("tokens", path), ("limit", curve)) if one is not None}
     summary = {
         "problem": problem.source,
         "times": problem.times,
@@ -63,8 +72,8 @@ def solve_problem(problem: Problem, out: Path, *, progress: bool = False) -> Rep
     }
     frames = picture.Frames(problem.times, _measures(path), _measures(curve))
     files.write_figure(folder, "measure", picture.measure_over_time(frames, _title(problem)))
-    # Last, so that where the summary is, the solution is too.
     files.write_json(folder / "summary.json", summary)
+    state.unlink(missing_ok=True)
     stopped = tuple(f"{name}: {s.message}" for name, s in there.items() if s.status != "finished")
     return Report(summary, _table(problem.times, summary), stopped)
 
@@ -78,13 +87,21 @@ def _tokens(problem: Problem, progress: bool) -> particles.Trajectory | None:
         raise BadInput(f"[tokens] {line}" for line in str(error).splitlines()) from error
 
 
-def _limit(problem: Problem, progress: bool) -> meanfield.Curve | None:
+def _limit(problem: Problem, state: Path, progress: bool) -> meanfield.Curve | None:
     if problem.initial is None or problem.method is None:
         return None
     try:
-        return meanfield.solve(problem.law, problem.initial, problem.times, method=problem.method, progress=progress)
+        return meanfield.solve(
+            problem.law, problem.initial, problem.times, method=problem.method, progress=progress, checkpoint=state
+        )
     except ValueError as error:
         raise BadInput(f"[method] {line}" for line in str(error).splitlines()) from error
+
+
+def _address(problem: Problem) -> str:
+    """Tell a limit's state from that of another problem, or of other code."""
+    task = (problem.law, problem.initial, problem.times, problem.method, provenance.sources("meanfield", "particles"))
+    return fingerprint(task)[:_ADDRESS]
 
 
 def _measures(solution: Any) -> list[Any]:
@@ -114,12 +131,13 @@ def _distances(path: particles.Trajectory | None, curve: meanfield.Curve | None)
     return {"w2": [plan.distance for plan in plans], "w2_quantisation": [plan.quantisation for plan in plans]}
 
 
-def _save(folder: Path, solutions: dict[str, Any]) -> None:
-    for name, solution in solutions.items():
-        try:
-            solution.save(folder / f"{name}.npz")
-        except OSError as error:
-            raise StoreError(f"cannot write {folder / name}.npz: {error.strerror or error}") from error
+def _save(folder: Path, name: str, solution: Any) -> None:
+    if solution is None:
+        return
+    try:
+        solution.save(folder / f"{name}.npz")
+    except OSError as error:
+        raise StoreError(f"cannot write {folder / name}.npz: {error.strerror or error}") from error
 
 
 def _title(problem: Problem) -> str:

@@ -1,5 +1,7 @@
 """Files written beside and renamed: whole, also when writers are killed or write at once."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -72,36 +74,116 @@ def test_a_writer_that_lives_keeps_its_part(tmp_path: Path) -> None:
     assert path.read_bytes() == b"of the other process"
 
 
+def test_what_several_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    started = [writer(path) for _ in range(3)]
+    assert len(names(tmp_path)) == 3  # a part each
+    for process in started:
+        process.communicate("die\n", timeout=30)
+    put(path, b"new")
+    assert names(tmp_path) == ["state.npz"]
+
+
+def test_nothing_of_a_longer_part_stays_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    (tmp_path / ".state.npz.0.part").write_bytes(b"of a killed process, and longer")
+    put(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_a_file_may_be_written_out_of_order(tmp_path: Path) -> None:
+    """As archives are: the length goes into the head when it is known."""
+    path = tmp_path / "state.npz"
+
+    def write(file) -> None:
+        file.write(b"head....body")
+        file.seek(4)
+        file.write(b"0004")
+
+    write_beside(path, write)
+    assert path.read_bytes() == b"head0004body"
+
+
 def test_parts_of_other_files_stay(tmp_path: Path) -> None:
-    part = ".{}." + 32 * "a" + ".part"
-    others = [part.format("state.npz.old"), part.format("xstate.npz"), ".state.npz.part", ".state_npz." + 37 * "a"]
-    for other in others:
+    others = [".state.npz.old.0.part", ".xstate.npz.0.part", ".state.npz.part", ".state_npz.0.part"]
+    for other in [*others, ".state.npz.0.part", ".state.npz.1.part"]:
         (tmp_path / other).write_bytes(b"")
-    (tmp_path / part.format("state.npz")).write_bytes(b"")
     put(tmp_path / "state.npz", b"new")
     assert names(tmp_path) == sorted([*others, "state.npz"])
 
 
-def test_a_part_swept_before_it_is_locked_is_begun_again(tmp_path: Path, monkeypatch) -> None:
+def test_many_files_in_the_folder_are_not_looked_through(tmp_path: Path, monkeypatch) -> None:
+    """On the disks of clusters that takes longer than many a case."""
+    looked = []
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, lambda *of, name=name: looked.append(name))
+    put(tmp_path / "state.npz", b"new")
+    monkeypatch.undo()
+    assert looked == []
+    assert names(tmp_path) == ["state.npz"]
+
+
+def locks(monkeypatch, act) -> None:
+    """Let `act` happen before a file is locked."""
     from particles import files
 
-    swept = []
+    real = files.fcntl
 
     class Fcntl:
-        LOCK_EX, LOCK_NB = files.fcntl.LOCK_EX, files.fcntl.LOCK_NB
+        LOCK_EX, LOCK_NB = real.LOCK_EX, real.LOCK_NB
 
         @staticmethod
         def flock(file, how) -> None:
-            if not swept:  # another process comes first
-                swept.extend(tmp_path.iterdir())
-                swept[0].unlink()
-            files_fcntl.flock(file, how)
+            act(Path(file.name))
+            real.flock(file, how)
 
-    files_fcntl = files.fcntl
     monkeypatch.setattr(files, "fcntl", Fcntl)
+
+
+@pytest.mark.parametrize("what", ["swept", "renamed"])
+def test_a_part_that_goes_before_it_is_locked_is_begun_again(tmp_path: Path, monkeypatch, what: str) -> None:
+    gone = []
+
+    def act(part: Path) -> None:
+        if not gone:  # another process comes first
+            gone.append(part)
+            if what == "swept":
+                part.unlink()
+            else:
+                part.write_bytes(b"of the other process")
+                part.rename(tmp_path / "kept")
+
+    locks(monkeypatch, act)
     put(tmp_path / "state.npz", b"new")
-    assert len(swept) == 1
+    assert len(gone) == 1
+    assert (tmp_path / "state.npz").read_bytes() == b"new"
+    assert names(tmp_path) == (["state.npz"] if what == "swept" else ["kept", "state.npz"])
+    assert what == "swept" or (tmp_path / "kept").read_bytes() == b"of the other process"
+
+
+def test_a_disk_without_locks_takes_files_too(tmp_path: Path, monkeypatch) -> None:
+    def act(part: Path) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    locks(monkeypatch, act)
+    put(tmp_path / "state.npz", b"new")
+    assert (tmp_path / "state.npz").read_bytes() == b"new"
     assert names(tmp_path) == ["state.npz"]
+
+
+def test_what_another_user_left_is_not_in_the_way(tmp_path: Path, monkeypatch) -> None:
+    from particles import files
+
+    left, real = tmp_path / ".state.npz.0.part", files._as_it_is
+    left.write_bytes(b"")
+
+    def opened(path, flags: int) -> int:  # root may open every file, so that its mode would not do
+        if Path(path) == left:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, flags)
+
+    monkeypatch.setattr(files, "_as_it_is", opened)
+    put(tmp_path / "state.npz", b"new")
     assert (tmp_path / "state.npz").read_bytes() == b"new"
 
 

@@ -11,6 +11,7 @@ import pytest
 import meanfield
 import particles
 import studies.__main__ as command
+from particles.checkpoint import CheckpointFile
 from studies import errors, picture, problem
 from studies.token_files import read_tokens
 
@@ -237,6 +238,35 @@ def test_a_small_problem_from_end_to_end(tmp_path, capsys):
     assert summary["w2"][1] == pytest.approx(meanfield.wasserstein(path[1], curve[1]), rel=1e-12)
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].split("  ")[-1].strip() == "W2" and len(printed) == 4
+
+
+def test_an_interrupted_run_keeps_its_tokens_and_goes_on_with_the_limit(tmp_path, monkeypatch):
+    _, out, whole = solved(tmp_path, LINE)
+    drawn, limit = (out / "measure.png").read_bytes(), meanfield.Curve.load(out / "limit.npz")
+    for path in out.iterdir():
+        path.unlink()
+    saved, save = [], CheckpointFile.save
+
+    def twice(self, arrays, record):
+        save(self, arrays, record)
+        saved.append(self)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(meanfield.checkpoint, "INTERVAL", 0.0)  # after every step
+    monkeypatch.setattr(CheckpointFile, "save", twice)
+    assert command.main(["solve", str(tmp_path / "problem.toml"), "--out", str(out)]) == errors.INTERRUPTED
+    monkeypatch.setattr(CheckpointFile, "save", save)
+    (state,) = out.glob("limit.*.checkpoint")
+    assert {path.name for path in out.iterdir()} == {"tokens.npz", state.name}
+    loaded, load = [], CheckpointFile.load
+    monkeypatch.setattr(CheckpointFile, "load", lambda self: loaded.append(load(self)) or loaded[-1])
+    _, _, again = solved(tmp_path, LINE)
+    assert loaded[0] is not None and not state.exists()
+    assert (out / "measure.png").read_bytes() == drawn
+    assert again["w2"] == whole["w2"] and again["limit"]["mean"] == whole["limit"]["mean"]
+    resumed = meanfield.Curve.load(out / "limit.npz")
+    assert all(np.array_equal(resumed[k].nodes.points, limit[k].nodes.points) for k in range(3))
 
 
 def test_a_run_that_stops_is_3_and_keeps_what_was_reached(tmp_path, capsys):
