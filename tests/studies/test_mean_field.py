@@ -127,16 +127,12 @@ def test_heads_are_grouped_and_the_rest_is_not_decided() -> None:
     assert some.undecided == pytest.approx(0.05)
 
 
-def test_first_below_and_quantiles() -> None:
+def test_first_below() -> None:
     times = np.arange(5.0)
     values = 8.0 * 0.5**times
     assert gathered.first_below(times, values, 1.0) == pytest.approx(3.0)
     assert gathered.first_below(times, values, 0.1) is None
     assert gathered.first_below(times, values, 9.0) == 0.0
-    quantiles = gathered.weighted_quantiles(
-        np.array([3.0, 1.0, 2.0]), np.array([0.2, 0.5, 0.3]), np.array([0.4, 0.6, 0.9])
-    )
-    assert quantiles.tolist() == [1.0, 2.0, 3.0]
 
 
 def test_leaders_are_those_that_are_certain_for_ever() -> None:

@@ -79,7 +79,7 @@ class Config(StudyConfig):
             problems=tuple(problems()),
             tolerance=1e-7,
             nodes=(48, 14),
-            cells=(256, 64, 12),
+            cells=(256, 64, 24),
             dt=0.05,
             volumes=True,
             lines=24,

@@ -113,7 +113,7 @@ def arrival(problem: Problem, clouds: list[Cloud], places: Array) -> tuple[Array
         which, distance = nearest(places, problem.seen(cloud.points))
         here = distance <= NEAR * problem.width
         come[row] = np.bincount(which[here], cloud.weights[here], len(places))
-        far[row] = weighted_quantiles(distance, cloud.weights, np.array(SHARES))
+        far[row] = Empirical(distance[:, None], cloud.weights).quantile(SHARES)
     return come, far
 
 
@@ -127,14 +127,6 @@ def first_below(times: Array, values: Array, bound: float) -> float | None:
         return None
     before, after = np.log(values[k]), np.log(max(values[k + 1], 1e-300))
     return float(times[k] + (times[k + 1] - times[k]) * (before - np.log(bound)) / (before - after))
-
-
-def weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:
-    """Return inf{x: F(x) >= u} at the levels u."""
-    order = np.argsort(values, kind="stable")
-    along = np.cumsum(weights[order])
-    at = np.searchsorted(along, levels * along[-1] * (1 - 1e-12))
-    return values[order][np.minimum(at, len(values) - 1)]
 
 
 def directions(count: int) -> Array:
@@ -152,7 +144,8 @@ def profile(problem: Problem, cloud: Cloud) -> Array:
         along: Array = cloud.measure.quantile(levels)  # type: ignore[attr-defined]  # every law on the line has it
         return along[None, :]
     seen = problem.seen(cloud.points)
-    return np.stack([weighted_quantiles(seen @ u, cloud.weights, levels) for u in directions(seen.shape[1])])
+    projected = [Empirical(seen @ u[:, None], cloud.weights) for u in directions(seen.shape[1])]
+    return np.stack([one.quantile(levels) for one in projected])
 
 
 def profiles_apart(one: Array, other: Array) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import meanfield
-from particles import Attention, Rescaled
+from particles import Attention, Empirical, Rescaled
 from particles.checks import Array
 from studies.statements.mean_field.divide import divide
 from studies.statements.mean_field.gathered import (
@@ -22,7 +22,6 @@ from studies.statements.mean_field.gathered import (
     nearest,
     profile,
     profiles_apart,
-    weighted_quantiles,
 )
 from studies.statements.mean_field.moved import PARTICLES, Size, clouds, leaders, moved, tokens
 from studies.statements.mean_field.problems import Problem, problems
@@ -147,8 +146,7 @@ def by_tokens(case: dict[str, Any]) -> dict[str, Any]:
     seen = problem.seen(paths)
     limits = np.take_along_axis(seen[:, -1], first[..., None], axis=1)
     distance = np.linalg.norm(seen - limits[:, None], axis=3)
-    weights = np.full(case["n"], 1 / case["n"])
-    far = np.array([[weighted_quantiles(row, weights, np.array(SHARES)) for row in draw] for draw in distance])
+    far = np.array([[Empirical(row[:, None]).quantile(SHARES) for row in draw] for draw in distance])
     reached = [[first_below(times, draw[:, k], NEAR * problem.width) for k in range(len(SHARES))] for draw in far]
     result |= {
         "limits": limits,
