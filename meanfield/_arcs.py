@@ -11,8 +11,10 @@ CHUNK = 128  # columns whose costs are computed before they are looked at
 
 
 @njit(nogil=True, cache=True)
-def _priced(x: Array, i: int, y: Array, start: int, stop: int, prices: Array, p: float, out: Array) -> None:
-    """Fill |x_i - y_j|^p - price_j for start <= j < stop."""
+def _priced(
+    x: Array, i: int, y: Array, start: int, stop: int, prices: Array, p: float, reach: float, out: Array
+) -> None:
+    """Fill min(|x_i - y_j|, reach)^p - price_j for start <= j < stop."""
     at, row = x[0, i], y[0][start:stop]
     m = len(row)
     for t in range(m):
@@ -23,6 +25,9 @@ def _priced(x: Array, i: int, y: Array, start: int, stop: int, prices: Array, p:
         for t in range(m):
             step = at - row[t]
             out[t] += step * step
+    if reach < np.inf:
+        for t in range(m):
+            out[t] = min(out[t], reach * reach)
     if p == 1.0:
         for t in range(m):
             out[t] = np.sqrt(out[t])
@@ -44,9 +49,9 @@ def _below(values: Array, m: int, worst: float) -> int:
 
 @njit(nogil=True, cache=True)
 def cheapest(
-    first: int, last: int, x: Array, y: Array, prices: Array, p: float, costs: Array, columns: Indices
+    first: int, last: int, x: Array, y: Array, prices: Array, p: float, reach: float, costs: Array, columns: Indices
 ) -> None:
-    """Fill rows first <= i < last of `costs` (n, k), ascending, with the least |x_i - y_j|^p - price_j; `columns`: j.
+    """Fill rows first <= i < last of `costs` (n, k), ascending, with the least `_priced` values; `columns`: their j.
 
     Points are x (d, n) and y (d, m), with at least k columns. Of equal costs the lower column comes first.
     """
@@ -60,7 +65,7 @@ def cheapest(
             where[r] = -1
         for start in range(0, m, CHUNK):
             width = min(CHUNK, m - start)
-            _priced(x, i, y, start, start + width, prices, p, reduced)
+            _priced(x, i, y, start, start + width, prices, p, reach, reduced)
             if _below(reduced, width, best[k - 1]) == 0:
                 continue
             for t in range(width):

@@ -7,7 +7,8 @@ From below, the largest of
     W_2(mu', nu') - W_2(mu, mu') - W_2(nu, nu')                mu', nu' the centroids of blocks of atoms
 
 and from above what a coupling costs: the one that is given; the optimal one between blocks, each taken to the other by
-independence, which costs W_2^2(mu', nu') + W_2^2(mu, mu') + W_2^2(nu, nu'); and one that takes atoms in the order of
+independence, which costs W_2^2(mu', nu') + W_2^2(mu, mu') + W_2^2(nu, nu'), and for densities independence itself,
+|m - n|^2 + tr(S + T); and one that takes atoms in the order of
 repeated halving of both masses, nu's along its principal axes and mu's likewise after the affine map that takes its
 mean and covariance to those of nu.
 
@@ -26,12 +27,12 @@ from scipy import sparse
 
 from meanfield.blocks import blocks
 from meanfield.costs import carriers, scaled
-from meanfield.gaussian import Gaussian, bures, optimal_map
+from meanfield.gaussian import optimal_map
 from meanfield.line_distance import distance, in_order
 from meanfield.program import Program, solve
 from meanfield.quantiles import quantile
 from meanfield.quantise import quantise
-from meanfield.wasserstein import check_pair, is_gaussian_pair, transport
+from meanfield.wasserstein import check_pair, gelbrich, is_gaussian_pair, transport
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical, Measure
@@ -49,7 +50,8 @@ def wasserstein_bounds(mu: Measure, nu: Measure, coupling: Any = None) -> tuple[
     Parameters
     ----------
     mu, nu : measures of one dimension d
-        Those with a density are replaced by atoms in d >= 2, and what that may cost widens the bounds.
+        Those with a density are replaced by atoms in d >= 2, and what that may cost widens the bounds, but not those
+        by means and covariances, which are the measures' own.
     coupling : sparse array (n, m), optional
         Mass that goes from atom i of `mu` to atom j of `nu`, such as `Plan.coupling` at an earlier depth.
 
@@ -81,7 +83,7 @@ def wasserstein_bounds(mu: Measure, nu: Measure, coupling: Any = None) -> tuple[
     rounding = _ROUNDINGS * _EPS * math.sqrt(mu.dim)
     left, right = Empirical(x, a), Empirical(y, b)
     low, high = _between_blocks(left, right)
-    low = max(low, _gelbrich(left, right), _projections(left, right))
+    low = max(low, gelbrich(left, right), _projections(left, right))
     high = min(high, _cost(x, y, _halving(left, right)))
     if len(a) == len(b) and (a == b).all():
         high = min(high, math.sqrt(a @ ((x - y) ** 2).sum(axis=1)))
@@ -91,7 +93,13 @@ def wasserstein_bounds(mu: Measure, nu: Measure, coupling: Any = None) -> tuple[
     quantisation = error + other
     lower = max(0.0, unit * (low - rounding) - quantisation)
     upper = unit * (high * (1 + rounding)) + quantisation
+    if quantisation > 0:  # their own moments are known
+        lower, upper = max(lower, gelbrich(mu, nu)), min(upper, _independent(mu, nu) * (1 + rounding))
     return lower, upper
+
+
+def _independent(mu: Measure, nu: Measure) -> float:
+    return math.sqrt(float(((mu.mean - nu.mean) ** 2).sum() + np.trace(mu.cov) + np.trace(nu.cov)))
 
 
 def _checked(coupling: Any, mu: Measure, nu: Measure) -> sparse.coo_array:
@@ -121,13 +129,6 @@ def _between_blocks(mu: Empirical, nu: Empirical) -> tuple[float, float]:
     within = max(0.0, left.spread) + max(0.0, right.spread)
     low = math.sqrt(max(0.0, found.cost - found.slack)) - math.sqrt(left.spread) - math.sqrt(right.spread)
     return low, math.sqrt(found.cost + within)
-
-
-def _gelbrich(mu: Empirical, nu: Empirical) -> float:
-    # rounding in S and T moves their roots by no more than its own root; means are right, and count in full
-    rounding = 2 * math.sqrt(_ROUNDINGS * _EPS * float(np.trace(mu.cov) + np.trace(nu.cov)))
-    spread = bures(*(Gaussian(measure.mean, measure.cov).root for measure in (mu, nu)))
-    return math.hypot(float(np.linalg.norm(mu.mean - nu.mean)), max(0.0, spread - rounding))
 
 
 def _projections(mu: Empirical, nu: Empirical) -> float:

@@ -10,6 +10,9 @@ import numpy as np
 from particles.checks import Array
 from particles.measure import Empirical
 
+_EPS = float(np.finfo(float).eps)
+_ROUNDINGS = 4
+
 
 def carriers(mu: Empirical) -> tuple[Any, Array]:
     """Return the indices of the atoms that have mass, and their shares of it."""
@@ -21,14 +24,19 @@ def gap_on_root(length: float, slack: float, scale: float, p: float) -> float:
     """W - (W^p - slack scale^p)^{1/p} without cancellation or overflow; at most W."""
     if slack == 0.0 or length == 0.0:
         return 0.0
-    log_share = math.log(slack) + p * (math.log(scale) - math.log(length))
+    powers = p * (math.log(scale) - math.log(length))
+    rounding = _ROUNDINGS * _EPS * (1 + p + abs(powers))  # near a share of 1 the root makes much of little
+    log_share = math.log(slack) + powers + rounding
     return length if log_share >= 0 else -length * math.expm1(math.log1p(-math.exp(log_share)) / p)
 
 
-def lengths(steps: Array) -> tuple[Array, float]:
-    """Return Euclidean lengths over s, and s, about the largest of them, so that no square overflows."""
-    size = float(np.abs(steps).max())
-    return np.linalg.norm(steps / (size or 1.0), axis=1), size
+def mean_length(steps: Array, masses: Array, p: float) -> float:
+    """Return (sum_k masses_k |steps_k|^p)^{1/p}, with no power that overflows."""
+    size = float(np.abs(steps).max()) or 1.0
+    lengths = np.linalg.norm(steps / size, axis=1)
+    longest = float(lengths.max()) or 1.0
+    with np.errstate(under="ignore"):
+        return size * longest * float(masses @ (lengths / longest) ** p) ** (1 / p)
 
 
 def scaled(x: Array, y: Array, a: Array, b: Array, p: float) -> tuple[Array, Array, float]:

@@ -1,8 +1,8 @@
 """Two measures as atoms that belong together in pairs: an optimal coupling, discretised.
 
 Where the optimal map is known it is sampled at quadrature nodes, so that integrals over the coupling are right to
-spectral accuracy: boxes (the affine map), the line (quantiles), Gaussians (the affine map of Olkin and Pukelsheim).
-Otherwise the coupling is an optimal plan between atoms.
+spectral accuracy: boxes (the affine map), the line (quantiles, atoms cutting the levels where theirs jump), Gaussians
+(the affine map of Olkin and Pukelsheim). Otherwise the coupling is an optimal plan between atoms.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from particles.checks import Array
 from particles.dynamics import Dynamics
 from particles.march import march
 from particles.measure import Empirical, Measure
+from particles.quantiles import SLIVER, cumulative
 from particles.steppers import Adaptive
 
 _LEAST = 2  # nodes along an axis, or on a panel of levels
@@ -80,14 +81,24 @@ def optimal_coupling(mu: Measure, nu: Measure, pairs: int = 256) -> Coupling:
     if isinstance(mu, Gaussian) and isinstance(nu, Gaussian):
         nodes = mu.quadrature(max(_LEAST, round(pairs ** (1 / mu.dim))))
         return Coupling(nodes.points, nu.mean + (nodes.points - mu.mean) @ optimal_map(mu.cov, nu.cov).T, nodes.weights)
-    if mu.dim == 1 and not (isinstance(mu, Empirical) or isinstance(nu, Empirical)):
-        levels = AxisRule(_LINE_PANELS, max(_LEAST, pairs // (len(_LINE_PANELS) - 1)))
+    if mu.dim == 1 and not (isinstance(mu, Empirical) and isinstance(nu, Empirical)):
+        panels = _panels(mu, nu)
+        levels = AxisRule(panels, max(_LEAST, pairs // (len(panels) - 1)))
         x, y = (quantile(measure)(levels.nodes)[:, None] for measure in (mu, nu))
         return Coupling(x, y, _normalised(levels.weights))
     left, right = quantise(mu, pairs)[0], quantise(nu, pairs)[0]
     plan = transport(left, right).coupling
     assert plan is not None  # as there are atoms on both sides
     return Coupling(left.points[plan.row], right.points[plan.col], _normalised(plan.data))
+
+
+def _panels(*measures: Measure) -> Array:
+    """Return the ends of panels of levels; between two of them a quantile function of atoms is constant."""
+    steps = [cumulative(mu.weights[np.argsort(mu.points[:, 0])]) for mu in measures if isinstance(mu, Empirical)]
+    cuts = np.unique(np.concatenate([_LINE_PANELS, *steps]))
+    wide = np.diff(cuts) > SLIVER * cuts[1:]  # rounding of the levels makes the others
+    wide[-1] = True  # the last level is 1
+    return cuts[np.append(True, wide)]
 
 
 def moved_coupling(law: Dynamics, start: Coupling, times: Array, tol: float = 1e-9) -> list[Coupling]:

@@ -16,6 +16,7 @@ B. Schmitzer, A sparse multiscale algorithm for dense optimal transport, 2016.
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,7 +29,7 @@ from meanfield.line_distance import monotone
 from particles.checks import Array
 from particles.measure import Empirical
 
-_EPS = float(np.finfo(float).eps)
+_EPS, _TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 _FEW = 250  # atoms between which all arcs are taken
 _NEAREST = 8  # arcs of each atom to begin with, and at most so many more a round
 _RATIO = 8  # atoms to a block
@@ -38,6 +39,10 @@ _SWEEPS = 1000
 _ROUNDINGS = 8  # of the largest price, below which an arc is not cheaper than the prices allow
 _NEARLY = 1e-9  # of the largest price: arcs whose slack may be the solver's rounding
 _ROUGH = 1e-3  # relative gap that is good enough between blocks
+_SURE = 1e-8  # relative gap at which a program is not solved again with less reach
+_ENOUGH = 1e-12  # relative gap at which such a program is solved: arcs that differ by less are many
+_APART = 1e100  # in units of length: more could overflow
+_ROOM = 10.0  # by which power of 2 the dearest arc may cost more than the dearest that is used
 _MARGINAL = 1e-12  # by which a plan's marginals may miss the weights
 _SPECK, _LOST = 1e-13, 1e-9  # a weight that small may be left out by the solver, all of it or this share
 
@@ -54,6 +59,10 @@ class Program:
         Their masses, all positive, each adding up to 1.
     p : float
         The power of the distance that is paid.
+    reach : float
+        The distance beyond which nothing more is paid.
+    unit : float
+        The unit of length of the coordinates.
     """
 
     x: Array
@@ -61,16 +70,29 @@ class Program:
     a: Array
     b: Array
     p: float
+    reach: float = np.inf
+    unit: float = 1.0
 
     @property
     def mirrored(self) -> Program:
         """The program from y to x."""
-        return Program(self.y, self.x, self.b, self.a, self.p)
+        return replace(self, x=self.y, y=self.x, a=self.b, b=self.a)
 
     def costs(self, i: Any, j: Any) -> Array:
         """Return c_ij for arcs of indices i and j, from differences of coordinates."""
-        squares = ((self.x[i] - self.y[j]) ** 2).sum(axis=-1)
-        return squares if self.p == 2 else squares ** (0.5 * self.p)
+        squares = np.minimum(((self.x[i] - self.y[j]) ** 2).sum(axis=-1), self.reach**2)
+        with np.errstate(under="ignore"):
+            return squares if self.p == 2 else squares ** (0.5 * self.p)
+
+    def longest(self, i: Any, j: Any) -> float:
+        """Return the longest of the arcs of indices i and j."""
+        return math.sqrt(float(((self.x[i] - self.y[j]) ** 2).sum(axis=-1).max()))
+
+    def within(self, reach: float) -> Program:
+        """Return the program that pays for distances up to `reach` only, in a unit near to that."""
+        # division by a power of 2 loses nothing, but leaves the dearest cost as low as 2^{-p}
+        size = math.ldexp(1.0, math.frexp(reach)[1]) if self.p <= _ROOM else reach
+        return replace(self, x=self.x / size, y=self.y / size, reach=reach / size, unit=self.unit * size)
 
     def cheapest(self, prices: Array, count: int) -> tuple[Array, Any]:
         """Return for each x_i the least values of c_ij - prices_j, ascending, (n, k), and their j, (n, k)."""
@@ -82,7 +104,7 @@ class Program:
         x, y = (np.ascontiguousarray(points.T) for points in (self.x, self.y))
 
         def work(first: int, last: int) -> None:
-            cheapest(first, last, x, y, prices, self.p, values, columns)
+            cheapest(first, last, x, y, prices, self.p, self.reach, values, columns)
 
         share_rows(work, len(self.x), len(self.y))
         return values, columns
@@ -90,7 +112,7 @@ class Program:
     def in_blocks(self) -> Program:
         """Return the program between the centroids of blocks of atoms."""
         (x, a), (y, b) = (_centroids(points, masses) for points, masses in ((self.x, self.a), (self.y, self.b)))
-        return Program(x, y, a, b, self.p)
+        return replace(self, x=x, y=y, a=a, b=b)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +126,7 @@ class Optimum:
     u, v : (n,) and (m,) array
         Prices with u_i + v_j <= c_ij up to rounding.
     cost : float
-        What the plan costs.
+        What the plan costs; inf if some of it goes beyond the program's reach, where costs are not the true ones.
     slack : float
         The least cost is at least cost - slack, with an allowance for rounding.
     marginal_error : float
@@ -157,6 +179,46 @@ def solve(program: Program, prices: Array | None = None, enough: float = 0.0) ->
             break
         arcs = more
     return found
+
+
+def solve_sharply(program: Program, prices: Array | None = None, apart: float = 0.0) -> tuple[Program, Optimum]:
+    """Solve a transport program to the accuracy of its own cost, not of the dearest arc's; return it as last solved.
+
+    A solver in double precision tells costs apart to eps of the largest one, that of the diameter to the power p. Where
+    the optimal plan costs far less, as between near clouds, in clusters that are far apart, or for large p, the program
+    is solved again with a reach near to the longest arc that the plan used: such costs are no larger than the true
+    ones, so that prices for them are prices for the program, and a plan within the reach costs what it did.
+
+    Parameters
+    ----------
+    program : Program
+    prices : (m,) array, optional
+        Prices to begin with.
+    apart : float
+        A distance, to the power p of which every plan costs more than it does here: what the gap is judged by.
+
+    Raises
+    ------
+    RuntimeError
+        If a solver fails.
+    """
+    found, unit = solve(program, prices), program.unit
+    room, shorter = 2.0 ** (_ROOM / program.p), 0.5 ** (1 / program.p)
+    for _ in range(_ROUNDS):
+        besides = min(apart * (unit / program.unit), _APART) ** program.p if apart else 0.0
+        longest = program.longest(found.rows, found.columns)
+        if found.slack <= _SURE * (found.cost + besides) or longest == 0:
+            break
+        reach, closer = room * longest, None
+        while closer is None and reach < shorter * min(program.reach, 1.0):
+            closer = program.within(reach)
+            better = solve(closer, enough=_ENOUGH)
+            if not np.isfinite(better.cost):
+                closer, reach = None, reach * room
+        if closer is None:
+            break
+        program, found = closer, better
+    return program, found
 
 
 def _on_all_arcs(program: Program) -> Optimum:
@@ -244,9 +306,10 @@ def _optimum(program: Program, plan: sparse.coo_array, u: Array, cheapest: Any, 
     if not max(miss.max() for miss in misses) <= _MARGINAL:
         raise RuntimeError(f"the transport program's plan misses the weights by {max(m.max() for m in misses):.3g}.")
     costs = program.costs(rows, columns)
-    cost = float(masses @ costs)
+    beyond = program.longest(rows, columns) > program.reach
+    cost = np.inf if beyond else float(masses @ costs)
     slack = max(0.0, cost - float(program.a @ u + program.b @ v))
-    slack += _ROUNDINGS * _EPS * float(np.abs(u).max() + np.abs(v).max() + costs.max())
+    slack += _ROUNDINGS * _EPS * float(np.abs(u).max() + np.abs(v).max() + costs.max()) + _TINY  # powers underflow
     return Optimum(rows, columns, masses, u, v, cost, slack, float(sum(miss.sum() for miss in misses)))
 
 

@@ -39,7 +39,8 @@ def quantise(mu: Any, atoms: int) -> tuple[Empirical, float]:
     mu : measure
         Atoms are returned as they are, with bound 0, however many they are.
     atoms : int
-        At most so many atoms for a measure that has a density.
+        At most so many atoms for a measure that has a density; the cells of a `Density` are cut into equal ones as far
+        as that allows.
 
     Raises
     ------
@@ -72,7 +73,10 @@ def _(mu: Density, atoms: int) -> tuple[Empirical, float]:
     held = masses > 0
     centres, masses = mu.grid.centres[held], masses[held] / masses.sum()
     if len(masses) <= atoms:
-        return Empirical(centres, masses), math.sqrt(_within(mu.grid))
+        widths = mu.grid.widths
+        part = Grid(-0.5 * widths, 0.5 * widths, _cells(widths, atoms // len(masses)))  # mass is constant on a cell
+        places = (centres[:, None, :] + part.centres).reshape(-1, mu.dim)
+        return Empirical(places, np.repeat(masses / len(part.centres), len(part.centres))), math.sqrt(_within(part))
     cut = blocks(centres, masses, atoms)
     return Empirical(cut.centroids, cut.masses / cut.masses.sum()), math.sqrt(cut.spread + _within(mu.grid))
 

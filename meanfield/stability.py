@@ -21,6 +21,7 @@ Geshkovski, Letrouit, Polyanskiy, Rigollet, arXiv 2305.05465, Prop. 6.5.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -36,17 +37,21 @@ from meanfield.stability_bounds import a_priori_exponent, radius_of
 from meanfield.stability_modes import Modes
 from meanfield.stability_rates import Lift, Rates, lifted, rates_of
 from meanfield.wasserstein import gelbrich, transport, wasserstein
+from particles import checks
 from particles.checks import Array
-from particles.dynamics import Dynamics
+from particles.dynamics import Dynamics, is_law
 from particles.measure import Measure
 
 ORDER = ("measured", "coupled", "sharp", "a_posteriori", "a_priori")
 _PARTS = 4  # of the time between two depths, at whose ends rates are taken
 _COARSER = (1 / 2, 2 / 3, 3 / 4)  # of the pairs, for the error of the quadrature: one alone can be near by accident
+_MORE = 18  # pairs, at least, of the coupling that is held against few: three nodes on each panel of levels
 _SAFETY = 2.0  # on the largest difference: convergence is slow where the flow parts the pairs
 _TIGHT, _LOOSE = 1e-12, 1e-7  # relative tolerances of the pairs' steps
 _STEPPED = 1e-9  # relative error of D that steps at the tighter one can leave; 5e-12 seen
 _ON_THE_LINE = 1e-10  # relative error of a distance on the line, and of a linear program between atoms
+_ROUNDED = 64 * float(np.finfo(float).eps)  # of a measure's size, in a distance; 10 eps seen
+_LEFT = 4e-11  # of a measure's size, left in a distance by the steps of two runs at tolerance 1e-11; 1e-11 seen
 _LOG_LARGEST = float(np.log(np.finfo(float).max))
 
 
@@ -65,7 +70,8 @@ class StabilityReport:
         W2(mu_t, nu_t) / W2(mu_0, nu_0).
     between : (2, m) array
         The ends of the interval in which that ratio's numerator lies, by the gap and the quantisation of the distance,
-        the error that the method states for its curve, and Gelbrich's bound from below; over W2(mu_0, nu_0).
+        the error that the method states for its curve, what its steps leave at a tolerance of 1e-11, and Gelbrich's
+        bound from below; over W2(mu_0, nu_0).
     atoms : (m,) array
         W2 between the two sides of the moved pairs, read as atoms, over W2(mu_0, nu_0): at most `coupled`.
     coupled : (m,) array
@@ -143,12 +149,11 @@ def stability_report(
     ValueError
         If an argument is not as above, or a run could not be finished.
     """
+    _check(law, mu0, nu0, times, method, pairs, atoms, coupling)
     curve, other = (solve(law, start, times, method=method) for start in (mu0, nu0))
     for run in (curve, other):
         if run.status == "stopped":
             raise ValueError(f"no report: {run.message}.")
-    if curve.times[0] != 0:
-        raise ValueError(f"`times` must begin at 0; got {curve.times[0]:.6g}.")
     distances = measured_distances(curve, other, atoms)
     if not distances[0, 0] > 0:
         raise ValueError("`mu0` and `nu0` must be at a positive distance.")
@@ -158,18 +163,52 @@ def stability_report(
     return report.against(distances, start)
 
 
+def _check(law: Any, mu0: Any, nu0: Any, times: Any, method: Any, pairs: Any, atoms: Any, coupling: Any) -> None:
+    """Complain of everything at once, `mu0` and `nu0` by their own names."""
+    problems = checks.Problems()
+    lawful = is_law(law, problems)
+    depths = checks.times(times, problems)
+    if depths is not None and depths[0] != 0:
+        problems.add(f"`times` must begin at 0; got {depths[0]:.6g}.")
+    runs = hasattr(method, "run") and not isinstance(method, type)
+    if not runs:
+        problems.add(f"`method` must be a method such as ParticleMethod(n=16); got {method!r}.")
+    for name, start in (("mu0", mu0), ("nu0", nu0)):
+        if not isinstance(start, Measure):
+            problems.add(f"`{name}` must be a measure such as Uniform(lower, upper); got {type(start).__name__}.")
+            continue
+        if lawful and start.dim != law.dim:
+            problems.add(f"`{name}` must live in dimension {law.dim}, as the law does; got {start.dim}.")
+        if runs:
+            try:
+                method.check(law, start)
+            except ValueError as complaint:
+                problems.add(str(complaint).replace("`mu0`", f"`{name}`"))
+    checks.count("pairs", pairs, problems)
+    checks.count("atoms", atoms, problems)
+    if coupling is not None and not callable(coupling):
+        problems.add(f"`coupling` must be a function of the number of pairs; got {coupling!r}.")
+    problems.raise_if_any()
+
+
 def measured_distances(curve: Curve, other: Curve, atoms: int) -> Array:
     """Return W2 at each depth, and the least and the largest that it can be; shape (3, m)."""
     stated = sum(float(run.stats.get("estimate_w2", 0.0)) for run in (curve, other))
     found = []
-    for mu, nu in zip(curve.measures, other.measures, strict=True):
+    for t, mu, nu in zip(curve.times, curve.measures, other.measures, strict=True):
         plan = transport(mu, nu, atoms=atoms)
-        error = plan.quantisation + stated + _ON_THE_LINE * plan.distance + plan.marginal_error
+        own = stated + (_ROUNDED if t == curve.times[0] else _LEFT) * max(_size(mu), _size(nu))
+        error = plan.quantisation + own + _ON_THE_LINE * plan.distance + plan.marginal_error
         least = plan.distance - plan.gap - error
         if mu.dim > 1:
-            least = max(least, gelbrich(mu, nu) * (1 - _ON_THE_LINE) - stated)
+            least = max(least, gelbrich(mu, nu) * (1 - _ON_THE_LINE) - own)
         found.append((max(plan.distance, least), max(0.0, least), plan.distance + error))
     return np.array(found).T
+
+
+def _size(mu: Measure) -> float:
+    """The root mean square of |x|."""
+    return math.hypot(*mu.mean, *np.sqrt(np.maximum(np.diag(mu.cov), 0.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +242,8 @@ def growth_report(
 ) -> Growth:
     """Return D(t) and all bounds on it, for a coupling given as a function of the number of pairs."""
     start = couple(pairs)
+    if not start.distance > 0:
+        raise ValueError("`mu0` and `nu0` must be at a positive distance; their coupling has none.")
     fine = np.concatenate([np.linspace(a, b, _PARTS, endpoint=False) for a, b in pairwise(times)] + [times[-1:]])
     along = moved_coupling(law, start, fine, _TIGHT)
     ends = along[::_PARTS]
@@ -211,7 +252,7 @@ def growth_report(
     prior = a_priori_exponent(law, radius, times)
     exponents = {"coupled": np.log(spread / spread[0]), **exponents, "a_priori": prior}
     errors = {
-        "coupled": _quadrature_error(law, couple, pairs, times, spread),
+        "coupled": _quadrature_error(law, couple, pairs, times, spread, len(start.weights)),
         **errors,
         "a_priori": 1e-8 * np.nan_to_num(prior, posinf=0.0),
     }
@@ -225,12 +266,17 @@ def growth_report(
 
 
 def _quadrature_error(
-    law: Dynamics, couple: Callable[[int], Coupling], pairs: int, times: Array, spread: Array
+    law: Dynamics, couple: Callable[[int], Coupling], pairs: int, times: Array, spread: Array, count: int
 ) -> Array:
-    """Return by how much at most log D of fewer pairs, moved with looser steps, was off that of all; with a margin."""
+    """Return by how much at most log D of fewer pairs, moved with looser steps, was off that of all; with a margin.
+
+    Few pairs may be the fewest there are: then of twice as many.
+    """
     fewer = [couple(max(2, round(share * pairs))) for share in _COARSER]
-    differing = {len(one.weights): one for one in fewer}.values()  # atoms are the same at any number of pairs
-    coarse = [[here.distance for here in moved_coupling(law, one, times, _LOOSE)] for one in differing]
+    differing = {len(one.weights): one for one in fewer}  # atoms are the same at any number of pairs
+    if differing.keys() == {count}:
+        differing = {count: couple(max(2 * pairs, _MORE, 3**law.dim))}
+    coarse = [[here.distance for here in moved_coupling(law, one, times, _LOOSE)] for one in differing.values()]
     apart = np.abs(np.log(np.array(coarse) / spread)).max(axis=0)
     error: Array = _SAFETY * np.maximum.accumulate(apart) + _STEPPED  # it may change its sign on the way
     return error

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from meanfield.costs import carriers, gap_on_root, lengths, scaled
+from meanfield.costs import carriers, gap_on_root, mean_length, scaled
 from meanfield.curve import Curve
 from meanfield.gaussian import Gaussian, bures
 from meanfield.line_distance import between_flows, distance, monotone
-from meanfield.program import Program, solve
+from meanfield.program import Program, solve_sharply
 from meanfield.push_forward import PushForward
 from meanfield.quantiles import quantile
 from meanfield.quantise import quantise
@@ -35,10 +35,12 @@ from particles.checks import Array
 from particles.measure import Empirical, Measure
 from particles.trajectory import Trajectory
 
-_EPS = float(np.finfo(float).eps)
+_EPS, _TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
+_ROUNDINGS = 64  # in sums over atoms
 _ATOMS = 2048  # that stand for a density
 _MOST_PAIRS = 2e10  # of atoms, each of which is looked at about ten times
 _SAME_TIME = 1e-12
+_DOUBTFUL = 1e-3  # of the distance: with a gap above it the program was not solved
 _FAR = 2.0**20  # between units, beyond which old prices say nothing
 
 
@@ -100,9 +102,9 @@ def transport(mu: Measure, nu: Measure, p: float = 2, *, atoms: int = _ATOMS) ->
     Notes
     -----
     The linear program keeps some tens of numbers an atom, in a time that grows like n m (`meanfield.program`). Atoms
-    of more than 2e10 pairs are refused; `wasserstein_bounds` has no such limit. The program tells costs apart down to
-    about 1e-15 of the diameter to the power p, and `gap` says so. A smaller distance is still right, though not
-    certified, where neighbouring atoms stand well apart.
+    of more than 2e10 pairs are refused; `wasserstein_bounds` has no such limit. Where costs are so small that a solver
+    cannot tell them from 0 beside those of the diameter to the power p, the program is solved again for shorter
+    distances; `gap` then holds what is left, the rounding of coordinates beside the diameter.
     """
     _check(mu, nu, p, atoms)
     return _carried(mu, nu, float(p), atoms)[0]
@@ -123,6 +125,11 @@ def wasserstein_curve(curve: Curve | Trajectory, other: Curve | Trajectory, time
         If one of them does not hold a time.
     """
     problems = checks.Problems()
+    for name, run in (("curve", curve), ("other", other)):
+        if not (hasattr(run, "times") and hasattr(run, "__getitem__")):
+            problems.add(f"`{name}` must be a Curve or a Trajectory; got {type(run).__name__}.")
+        elif len(run.times) == 0:
+            problems.add(f"`{name}` must hold a depth; it has reached none.")
     asked = checks.times(times, problems)
     problems.raise_if_any()
     assert asked is not None
@@ -173,6 +180,24 @@ def check_pair(mu: Any, nu: Any, problems: checks.Problems) -> None:
             problems.add(f"`{name}` must have finite points; got {atoms_of.points[*first]} at index {tuple(first)}.")
     if None not in dims and dims[0] != dims[1]:
         problems.add(f"`mu` and `nu` must have one dimension; got {dims[0]} and {dims[1]}.")
+    elif not problems:
+        low, high = (pick([pick(_places(m), axis=0) for m in (mu, nu)], axis=0) for pick in (np.min, np.max))
+        with np.errstate(over="ignore"):
+            span = math.hypot(*(high - low))
+        if not span < math.inf:
+            problems.add(
+                "`mu` and `nu` must be no further apart than the largest double; "
+                f"their coordinates go from {low.min():.6g} to {high.max():.6g}."
+            )
+
+
+def _places(measure: Any) -> Array:
+    """Points between which the measure lies, all of it or what a distance is reckoned from; shape (n, d)."""
+    if isinstance(measure, PushForward):
+        measure = measure.nodes
+    if isinstance(measure, Empirical):
+        return measure.points
+    return np.stack([measure.lower, measure.upper] if hasattr(measure, "lower") else [measure.mean])
 
 
 def _on_the_line(mu: Measure, nu: Measure, p: float) -> float:
@@ -210,8 +235,16 @@ class _Prices:
 
 
 def gelbrich(mu: Measure, nu: Measure) -> float:
-    """Return W2 of the normal laws with the same means and covariances: at most W2(mu, nu)."""
-    return wasserstein(Gaussian(mu.mean, mu.cov), Gaussian(nu.mean, nu.cov))
+    """Return W2 of the normal laws with the same means and covariances, less rounding: at most W2(mu, nu)."""
+    means, spread = 0.0, bures(*(Gaussian(measure.mean, measure.cov).root for measure in (mu, nu)))
+    for measure in (mu, nu):
+        variances, shift = np.linalg.eigvalsh(measure.cov), float(np.linalg.norm(measure.mean))
+        width = math.sqrt(max(0.0, float(variances.sum())))
+        means += _ROUNDINGS * _EPS * math.hypot(shift, width)
+        # a change of S moves its root by at most the change's own root, or the change over that of the least eigenvalue
+        change = _ROUNDINGS * _EPS * width * (width + shift)
+        spread -= change / math.sqrt(max(float(variances[0]), change, _TINY))
+    return math.hypot(max(0.0, float(np.linalg.norm(mu.mean - nu.mean)) - means), max(0.0, spread))
 
 
 def _carried(
@@ -238,13 +271,20 @@ def _program(mu: Empirical, nu: Empirical, p: float, start: _Prices | None) -> t
             " For bounds at any number of atoms use meanfield.wasserstein_bounds."
         )
     x, y, unit = scaled(mu.points[rows], nu.points[columns], a, b, p)
-    found = solve(Program(x, y, a, b, p), None if start is None else start.at(unit, p, len(b)))
+    program = Program(x, y, a, b, p, unit=unit)
+    apart = math.hypot(*(a @ mu.points[rows] - b @ nu.points[columns])) / unit if p == 2 else 0.0  # see `scaled`
+    last, found = solve_sharply(program, None if start is None else start.at(unit, p, len(b)), apart)
     i, j = rows[found.rows], columns[found.columns]
     coupling = sparse.coo_array((found.masses, (i, j)), shape=(len(mu.points), len(nu.points)))
-    steps, longest = lengths(mu.points[i] - nu.points[j])
-    length = longest * float(found.masses @ steps**p) ** (1 / p)
+    length = mean_length(mu.points[i] - nu.points[j], found.masses, p)
     # coordinates in units are rounded, so the program that was solved is one of atoms moved by that much
     rounding = 2 * math.sqrt(mu.dim) * _EPS * unit
     forced = min(len(a), len(b)) == 1
-    gap = 0.0 if forced else min(length, gap_on_root(length, found.slack, unit, p) + rounding)
-    return Plan(length, gap, coupling, 0.0, p, found.marginal_error), _Prices(found.v, unit)
+    gap = 0.0 if forced else gap_on_root(length, found.slack, last.unit, p)
+    if gap > _DOUBTFUL * length + rounding:
+        raise RuntimeError(
+            f"the transport of {len(a)} to {len(b)} atoms, p = {p:g}, was not solved: the plan found gives"
+            f" {length:.6g}, and the distance may be as small as {length - gap:.6g}."
+        )
+    gap = 0.0 if forced else min(length, gap + rounding)
+    return Plan(length, gap, coupling, 0.0, p, found.marginal_error), _Prices(found.v, last.unit)

@@ -9,6 +9,7 @@ The law of motion is x_i' = X[mu](x_i), mu = sum_j w_j delta_{x_j}, with the att
 
 from particles import geometry, spectrum, tokens
 from particles.attention import Attention
+from particles.corners import Corners, corners
 from particles.dynamics import Dynamics, Raw, Rescaled
 from particles.levels import Levels, levels
 from particles.measure import Empirical, Measure
@@ -24,6 +25,7 @@ __all__ = [
     "RK4",
     "Adaptive",
     "Attention",
+    "Corners",
     "Dynamics",
     "Empirical",
     "Euler",
@@ -35,6 +37,7 @@ __all__ = [
     "Settled",
     "Stepper",
     "Trajectory",
+    "corners",
     "geometry",
     "levels",
     "settle",

@@ -9,6 +9,7 @@ proves that it tends to the very level to which the highest token tends, or the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,10 @@ from particles.abreast import Abreast
 from particles.attention import Attention
 from particles.checks import Array
 from particles.leading import posed
-from particles.measure import Empirical
+from particles.modes import Modes, modes
+from particles.narrowed import LATEST, TRUST, narrowed
 from particles.settled import SETTLED, UNDECIDED
-from particles.sides import Modes, modes, sides
-
-_TOLERANCE = 1e-10  # of the run whose levels are returned; a hundredfold for those it is compared with
-_TRUST = 10.0  # by how much the ends are widened, in differences of the runs
-_EVERY = 1.0  # of a time 1 / lambda: how often tokens are looked at
-_STEPS = 4000  # at most, from one look to the next; a shared lead asks for e^{lambda_2 t} of them, or more
-_FEWER = 400  # at most, once all tokens are decided and only their ends are not narrow yet
-_LATEST = 16.0  # in units of 1 / lambda: exponents reach e^32 there, and are known to about 0.1
-_NARROW = 1e-5  # of the largest level: ends enclosed by less than this are looked at no longer
+from particles.sides import sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,28 +119,10 @@ def levels(attention: Attention, tokens: Any, *, until: float | None = None) -> 
     >>> late.status, late.side.tolist()
     ('settled', [-1, -1, 1, 1])
     """
-    spectrum, start, horizon = posed(attention, tokens, until, _LATEST, simple=True)
+    spectrum, start, horizon = posed(attention, tokens, until, LATEST, simple=True)
     B, V = attention.heads[0]
-    return _run(attention, modes(V, B, spectrum), start, horizon)
-
-
-def _run(attention: Attention, split: Modes, start: Empirical, horizon: float) -> Levels:
-    """Return the best of the depths looked at."""
-    runs, step = Abreast.of(attention, start, _TOLERANCE), _EVERY / split.value
-    best = _looked_at(attention, split, runs)
-    while not (best.decided.all() and best.width <= _NARROW) and runs.depth + step <= horizon * (1 + 1e-9):
-        further = runs.moved(step, _FEWER if best.decided.all() else _STEPS)
-        if further is None:
-            break
-        runs = further
-        found = _looked_at(attention, split, runs)
-        if _rank(found) >= _rank(best):
-            best = found
-    return best
-
-
-def _rank(found: Levels) -> tuple[int, float]:
-    return int(found.decided.sum()), -found.width if found.decided.any() else 0.0
+    split = modes(V, B, spectrum)
+    return narrowed(attention, start, split.value, horizon, partial(_looked_at, attention, split))
 
 
 def _looked_at(attention: Attention, split: Modes, runs: Abreast) -> Levels:
@@ -167,7 +143,7 @@ def _looked_at(attention: Attention, split: Modes, runs: Abreast) -> Levels:
         attention=attention,
         depth=runs.depth,
         tokens=checks.frozen(runs.states[0]),
-        left=checks.frozen(split.left),
+        left=checks.frozen(split.left[0]),
         levels=checks.frozen(seen[0]),
         side=side,
         ends=ends,
@@ -179,4 +155,4 @@ def _looked_at(attention: Attention, split: Modes, runs: Abreast) -> Levels:
 
 
 def _widened(low: Any, high: Any, error: float) -> Array:
-    return np.stack([low - _TRUST * error, high + _TRUST * error], axis=-1)
+    return np.stack([low - TRUST * error, high + TRUST * error], axis=-1)

@@ -1,17 +1,13 @@
 """Which tokens end at the highest level, and which at the lowest: a bound that holds at every later depth.
 
-V has a simple leading eigenvalue lambda, with V phi = lambda phi and phi^* V = lambda phi^*, <phi^*, phi> = 1. In other
-coordinates, those of the eigenvectors phi_k of all other eigenvalues, u_k = phi_k^*(x). From depth t* on, s = t - t*,
+V has a simple leading eigenvalue lambda, with V phi = lambda phi and phi^* V = lambda phi^*, <phi^*, phi> = 1. From
+depth t* on, s = t - t*,
 
-    a_i(s) = e^{-lambda s} phi^*(x_i),    a_i' = lambda sum_j P_ij (a_j - a_i),    u_ik' = lambda_k sum_j P_ij u_jk.
+    a_i(s) = e^{-lambda s} phi^*(x_i),    a_i' = lambda sum_j P_ij (a_j - a_i),
 
-Let the tokens of a set attend to none outside it. Then, by averaging (Lemmas 9.1 and 9.3, and so for differences),
-
-    max a does not grow,   |u_ik| <= R_k e^{nu_k s},   |u_ik - u_jk| <= W_k e^{nu_k s},
-
-with nu_k = |lambda_k|, R_k the largest |u_ik| and W_k the largest |u_ik - u_jk| of the set at t*. With index 1 for phi,
-b_kl = <Q phi_k, K phi_l>, r_k = e^{-(lambda - nu_k) s}, and m the token of the set with the largest a, the exponents w
-of token i obey
+and other coordinates u_ik, their rates nu_k and the bounds R_k, W_k of a set that attends to none outside it are those
+of `particles.modes`. By averaging max a over such a set does not grow. With index 1 for phi, b_kl = <Q phi_k, K phi_l>,
+r_k = e^{-(lambda - nu_k) s}, and m the token of the set with the largest a, the exponents w of token i obey
 
     e^{-2 lambda s} (w_im - w_ij) >= (a_m - a_j) (b_11 a_i - sum_k |b_k1| R_k r_k)
                                      - a_i sum_l |b_1l| W_l r_l - sum_kl |b_kl| R_k W_l r_k r_l.
@@ -35,9 +31,6 @@ to 0,
 
 The same holds below 0. Tokens above attend to none below for as long as eta(0) <= M - D for W_k taken over all tokens;
 then each side is such a set. If some tokens are on neither side, R_k and W_k are those of all tokens.
-
-Where eigenvectors are missing, or nearly, u are coordinates in which V is triangular and small off the diagonal; its
-largest sum of a row is then nu_k for all k, and R_k, W_k are the largest of all k.
 """
 
 from __future__ import annotations
@@ -47,86 +40,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import rsf2csf, schur
 
 from particles.checks import Array
 from particles.following import GAP
-from particles.leading import Leading
-
-_CONDITION = 1e4  # of the eigenvectors, above which a triangular form serves instead
-_ABOVE = 0.05  # of lambda - rho: what the part of a triangular form above the diagonal may add to its rate
-
-
-@dataclass(frozen=True, eq=False)
-class Modes:
-    """V and B in coordinates (a, u): the leading eigenvalue apart from all others.
-
-    Attributes
-    ----------
-    value : float
-        lambda.
-    left : (d,) array
-        phi^*, for phi of norm 1 with its largest entry positive.
-    others : (d - 1, d) array
-        L, complex.
-    rates : (d - 1,) array
-        nu_k.
-    coupled : bool
-        Whether V mixes the coordinates u.
-    pairing : float
-        b_11 = <Q phi, K phi>.
-    before, after : (d - 1,) arrays
-        |b_1l| and |b_k1|.
-    between : (d - 1, d - 1) array
-        |b_kl|.
-    """
-
-    value: float
-    left: Array
-    others: NDArray[np.complex128]
-    rates: Array
-    coupled: bool
-    pairing: float
-    before: Array
-    after: Array
-    between: Array
-
-    @property
-    def bounded(self) -> bool:
-        """Whether the bound can hold at all: b_11 > 0 and all nu_k < lambda."""
-        return bool(self.pairing > 0 and (self.rates < self.value).all())
-
-
-def modes(V: Array, B: Array, spectrum: Leading) -> Modes:
-    """Return V and B = Q^T K in coordinates that set the simple leading eigenvalue apart."""
-    values, vectors = np.linalg.eig(V)
-    first = int(np.argmax(values.real))
-    rest = np.arange(len(V)) != first
-    right = vectors[:, first].real / np.linalg.norm(vectors[:, first].real)
-    right *= np.sign(right[np.argmax(np.abs(right))])
-    coupled = bool(np.linalg.cond(vectors) > _CONDITION)
-    if coupled:
-        beside, rates = _triangular(V, spectrum)
-    else:
-        beside, rates = vectors[:, rest].astype(complex), np.abs(values[rest])
-    basis = np.column_stack([right, beside])
-    b = np.abs(basis.T @ B @ basis)
-    left, others, pairing = right @ spectrum.onto, np.linalg.inv(basis)[1:], float(right @ B @ right)
-    return Modes(spectrum.value, left, others, rates, coupled, pairing, b[0, 1:], b[1:, 0], b[1:, 1:])
-
-
-def _triangular(V: Array, spectrum: Leading) -> tuple[NDArray[np.complex128], Array]:
-    """Return columns that span what is not leading, in which V is triangular and nearly diagonal, and one rate."""
-    d = len(V)
-    off = np.eye(d) - spectrum.onto
-    span = np.linalg.svd(off)[0][:, : d - 1]
-    T, U = rsf2csf(*schur(span.T @ V @ span))
-    radius = float(np.abs(np.diag(T)).max(initial=0.0))
-    above = float(np.abs(np.triu(T, 1)).max(initial=0.0)) * d
-    scale = min(1.0, _ABOVE * (spectrum.value - radius) / above) if above > 0 else 1.0
-    powers = scale ** np.arange(d - 1)
-    rate = float(np.abs(T / powers[:, None] * powers).sum(axis=1).max(initial=0.0))
-    return span @ U * powers, np.full(d - 1, rate)
+from particles.modes import Modes
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +70,9 @@ def sides(modes: Modes, points: Array, log_weights: Array) -> Sides:
 
     `points` are raw tokens x (n, d), `log_weights` log w_i, -inf for tokens that are not attended to.
     """
-    levels, u = points @ modes.left, points @ modes.others.T
-    side = np.sign(levels).astype(np.intp) if modes.bounded else np.zeros(len(points), dtype=np.intp)
+    levels, u = points @ modes.left[0], points @ modes.others.T
+    bounded = modes.slower and modes.pairing[0, 0] > 0
+    side = np.sign(levels).astype(np.intp) if bounded else np.zeros(len(points), dtype=np.intp)
     while True:
         bounds = {sign: _Bound(modes, side, sign, levels, u, log_weights) for sign in (-1, 1) if (side == sign).any()}
         lost = [sign for sign, bound in bounds.items() if bound.ends is None]
@@ -184,7 +102,7 @@ class _Bound:
             return None
         top, least = float(a[members & heavy].max()), float(a[members].min())
         own = members if self.side.all() else np.ones_like(members)
-        R, W, across = np.abs(self.u[own]).max(axis=0), _spread(self.u[own]), _spread(self.u)
+        R, W, across = self.modes.largest(np.abs(self.u[own])), self._spread(self.u[own]), self._spread(self.u)
         first = self._at(min(least, 0.5 * top), R, W)
         if first is None or sum(first) > 0.5 * top:
             return None
@@ -199,19 +117,15 @@ class _Bound:
     def _at(self, alpha: float, R: Array, W: Array) -> tuple[float, float] | None:
         """Return eta(0) and D, or None if kappa is not positive."""
         modes, value, nu = self.modes, self.modes.value, self.modes.rates
-        if modes.coupled:
-            R, W = np.full_like(R, R.max()), np.full_like(W, W.max())
-        kappa = modes.pairing * alpha - float(modes.after @ R)
+        kappa = float(modes.pairing[0, 0]) * alpha - float(np.abs(modes.after[:, 0]) @ R)
         if not kappa > 0:
             return None
         gap = GAP + float(np.ptp(self.log_weights[np.isfinite(self.log_weights)]))
-        one, two = alpha * modes.before * W, modes.between * R[:, None] * W
+        one, two = alpha * np.abs(modes.before[0]) * W, modes.between * R[:, None] * W
         eta = gap + one.sum() + two.sum()
         D = gap / 2 + 0.25 + (one * value / (value - nu)).sum() + (two * value / (2 * value - nu[:, None] - nu)).sum()
         return float(eta) / kappa, float(D) / kappa
 
-
-def _spread(u: NDArray[np.complex128]) -> Array:
-    """Return the largest |u_ik - u_jk| for each k."""
-    spread: Array = np.abs(u[:, None] - u).max(axis=(0, 1))
-    return spread
+    def _spread(self, u: NDArray[np.complex128]) -> Array:
+        """Return W, from the largest |u_ik - u_jk|."""
+        return self.modes.largest(np.abs(u[:, None] - u))

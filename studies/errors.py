@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 DONE, BAD_INPUT, RUN_FAILED, STORE_FAILED, INTERRUPTED = 0, 2, 3, 4, 130
@@ -33,7 +34,17 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     --------
     >>> nearest("stabilty", ["stability", "convergence"])
     'Did you mean stability?'
+    >>> nearest("figure-1", ["figure-13", "figure-01"])
+    'Did you mean figure-01?'
     """
     names = {one.lower(): one for one in valid}
+    same = [one for one in names if _counting(one) == _counting(name.lower())]
+    if same:
+        return f"Did you mean {names[same[0]]}?"
     close = difflib.get_close_matches(name.lower(), names, n=1)
     return f"Did you mean {names[close[0]]}?" if close else f"Valid: {', '.join(names.values())}."
+
+
+def _counting(name: str) -> str:
+    """Return a name without the zeros that its numbers begin with."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", name)

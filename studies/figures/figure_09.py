@@ -217,9 +217,8 @@ def _polytope(axes: Any, summary: dict[str, Any], delta: float, *, shaded: bool 
         f = excess(grid.reshape(-1, 2), corners).reshape(160, 160)
         inside = (Hull(corners).slacks(grid.reshape(-1, 2)) >= -0.05).all(axis=1).reshape(160, 160)
         levels = np.linspace(0, float(f[inside].max()), 15)
-        shading = axes.contourf(
-            *np.moveaxis(grid, -1, 0), f, levels=levels, cmap="Blues", alpha=0.8, zorder=1, extend="both"
-        )
+        held = np.clip(f, levels[0], levels[-1])  # f >= 0 in K; what lies beyond its edge is cut off
+        shading = axes.contourf(*np.moveaxis(grid, -1, 0), held, levels=levels, cmap="Blues", alpha=0.8, zorder=1)
         shading.set_clip_path(edge)
     for point in S:
         ball = Circle(tuple(point), delta, facecolor=style.ORANGE, edgecolor=style.ORANGE, alpha=0.55, zorder=3)

@@ -12,7 +12,11 @@ def image(axes: Any, matrix: Array, title: str) -> Any:
     """Draw P, row i: what token i attends to; return what a colour bar is made from."""
     shown = axes.imshow(matrix, vmin=0.0, vmax=1.0, cmap="Blues", interpolation="nearest", origin="upper")
     style.plain(axes, title)
-    axes.locator_params(nbins=5, integer=True)
+    n = len(matrix)
+    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, n) if n <= 5 * step or step >= n)
+    numbers = [1, *range(step, n + 1, step)] if step > 1 else list(range(1, n + 1))  # tokens, as the paper counts them
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks([number - 1 for number in numbers], [str(number) for number in numbers])
     return shown
 
 

@@ -45,6 +45,7 @@ def panel(
     axes.view_init(*view)
     axes.set_title(title, fontsize=style.TITLE, y=1.0)
     axes.tick_params(labelsize=style.TICK, pad=-2)
+    axes.tick_params(axis="z", pad=1 + 1.5 * max(0, len(f"{np.abs([box[0][2], box[1][2]]).max():.0f}") - 1))
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.set_major_locator(MaxNLocator(nbins=3, steps=[1, 2, 4, 5, 10]))
         axis.set_pane_color((0.97, 0.97, 0.97, 1.0))

@@ -39,7 +39,13 @@ SECTIONS = (
     ),
     Section("Section 7: Remark 7.9", ("remark-7-9",)),
     Section("Section 8: V = −I", ("theorem-8-5",)),
-    Section("Section 12: several heads", ("multi-head",)),
+    Section(
+        "Section 12: several heads",
+        ("multi-head",),
+        "The section gives the law for several heads as an outlook: proofs about clustering are an open problem, and "
+        "preliminary numerical investigations seem to indicate that interesting clustering phenomena also occur. It "
+        "states nothing more; the theorems about one head are asked of several here.",
+    ),
     Section(
         "Beyond the paper: leaders, and the limit of many tokens",
         ("leaders", "mean-field"),

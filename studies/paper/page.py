@@ -6,20 +6,21 @@ Nothing on it is typed but headings: sentences come from the verdicts that studi
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from studies.paper import equation, stored
+from studies.paper import equation, sizes, stored
 from studies.paper.order import ALL, FIGURES, SECTIONS
 from studies.paper.stored import Stored
 from studies.registry import STUDIES
 from studies.statements.verdict import Verdict, verdicts
+from studies.statements.wording import counted
 
 Results = Mapping[str, Stored | None]
 
 _HEADING = ("statement", "the paper says", "measured", "verdict")
+_UNSAID = ("Not said", "No statement", "(Beside", "(Read")  # how a text begins that is not the paper's
 _OWN = {"existence": equation.of_existence, "stability": equation.of_stability}
 
 
@@ -49,34 +50,44 @@ def markdown(results: Results) -> str:
 def _preface(results: Results) -> list[str]:
     present = [one for one in results.values() if one is not None]
     seeds = sorted({one.document["seed"] for one in present})
-    sizes = Counter(one.size for one in present)
     versions: dict[str, set[str]] = {}
     for one in present:
         for library, version in one.document["versions"].items():
             versions.setdefault(library, set()).add(version)
-    full = " --full" * ("full" in sizes)
     judged = [verdict for one in present if one.name not in FIGURES for verdict in _verdicts(one)]
-    failing = sum(verdict.failed > 0 for verdict in judged)
-    open_ = sum(verdict.failed == 0 and verdict.undecided > 0 for verdict in judged)
+    own = [verdict for verdict in judged if not verdict.says.startswith(_UNSAID)]
+    beside = [verdict for verdict in judged if verdict.says.startswith(_UNSAID)]
     missing = [name for name in ALL if results.get(name) is None]
     lines = [
         "Geshkovski, Letrouit, Polyanskiy, Rigollet, *The emergence of clusters in self-attention dynamics* (arXiv",
         "2305.05465). This page is not edited by hand but made by",
         "",
-        f"    meanfield run paper existence stability{full} --seed {min(seeds, default=0)} --out results",
-        "    python -m studies.paper results > docs/paper.md",
+        *(f"    {line}" for line in sizes.commands(present)),
         "",
         "from the numbers that the studies have stored. A verdict counts draws or cases: in how many a statement held,",
         "in how many it failed, and how many double precision cannot decide.",
         "",
-        f"- Seed: {_listed(seeds)}. Size: {_listed(f'{size} ({count})' for size, count in sizes.items())}.",
+        *_bullet(f"Seed: {_listed(seeds)}. Size: {sizes.described(present)}."),
         f"- Versions: {_listed(f'{name} ' + '/'.join(sorted(of)) for name, of in versions.items())}.",
-        f"- {len(judged)} verdicts: {len(judged) - failing - open_} hold in all draws, {open_} in all that are "
-        f"decided, {failing} fail in some or all.",
+        *_bullet(f"On what the paper says {_counted(own)}."),
+        *_bullet(f"On what it does not say, and is marked so, {_counted(beside)}."),
     ]
     if missing:
-        lines += textwrap.wrap(f"- Missing: {_listed(missing)}.", 118, subsequent_indent="  ", break_on_hyphens=False)
+        lines += _bullet(f"Missing, so that their statements and figures are too: {_listed(missing)}.")
     return [*lines, ""]
+
+
+def _counted(judged: Sequence[Verdict]) -> str:
+    failing = sum(verdict.failed > 0 for verdict in judged)
+    open_ = sum(verdict.failed == 0 and verdict.undecided > 0 for verdict in judged)
+    return (
+        f"{counted(len(judged), 'verdict', 'verdicts')}: {len(judged) - failing - open_} hold in all draws, {open_} in "
+        f"all that are decided, {failing} fail in some or all"
+    )
+
+
+def _bullet(text: str) -> list[str]:
+    return textwrap.wrap(f"- {text}", 118, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
 
 
 def _listed(values: Any) -> str:
@@ -88,11 +99,14 @@ def _study(name: str, one: Stored | None) -> list[str]:
         return [_missing(name), ""]
     rows = [(v.statement, v.says, v.measured, _marked(v)) for v in _verdicts(one)]
     lines = [f"{_cell(STUDIES[name].summary)}:", "", f"    {one.command}", "", *_table(_HEADING, rows), ""]
-    return lines + _exceptions(one.summary.get("exceptions"))
+    return lines + _exceptions(name, one.summary.get("exceptions"))
 
 
 def _missing(name: str) -> str:
-    return f"**Missing:** nothing is stored of `{name}`; run `{stored.command(name)}`."
+    return (
+        f"**Missing:** nothing is stored of `{name}`; `{stored.command(name)}` with the same `--out`, and then "
+        "`python -m studies.paper` for that folder, puts it here."
+    )
 
 
 def _verdicts(one: Stored) -> list[Verdict]:
@@ -103,15 +117,18 @@ def _marked(verdict: Verdict) -> str:
     return verdict.text if verdict.held == verdict.draws else f"**{verdict.text}**"
 
 
-def _exceptions(found: Any) -> list[str]:
-    """Return the table of a study's exceptions, mappings; of a matrix in them it shows the shape."""
+def _exceptions(name: str, found: Any) -> list[str]:
+    """Return the table of a study's exceptions, mappings, without the matrices in them."""
     if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
         return []
     if not found:
         return ["There are no exceptions.", ""]
-    keys = list(found[0])
-    rows = [[_shape(one.get(key)) for key in keys] for one in found]
-    return [f"The {len(found)} exceptions:", "", *_table([_words(key) for key in keys], rows), ""]
+    matrices = [key for key in found[0] if any(_is_matrix(one.get(key)) for one in found)]
+    keys = [key for key in found[0] if key not in matrices]
+    rows = [[_number(one.get(key)) for key in keys] for one in found]
+    where = f' ({", ".join(matrices)} of each are in {name}/{name}.json, under "summary", "exceptions")'
+    heading = f"{counted(len(found), 'exception', 'exceptions')}{where * bool(matrices)}:"
+    return [heading, "", *_table([_words(key) for key in keys], rows), ""]
 
 
 def _figures(results: Results) -> list[str]:
@@ -127,10 +144,8 @@ def _figures(results: Results) -> list[str]:
     return _table(("figure", "command", "numbers"), rows)
 
 
-def _shape(value: Any) -> str:
-    if isinstance(value, list) and value and all(isinstance(row, list) for row in value):
-        return f"{len(value)} × {len(value[0])}"
-    return _number(value)
+def _is_matrix(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, list) for row in value)
 
 
 def _words(key: str) -> str:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GUESSES = ("hull", "itself", "attended", "norm", "level")
+_PREDICTIONS = (
+    "hull: its vertices; itself: tokens that attend to themselves most;\n"
+    "attended: tokens to which some token attends most; norm: the largest, as many as lead;\n"
+    "level: the largest and the least of the left eigenvector"
+)
 FEW = 0.25  # of the tokens: what is called few here; the paper gives no number
 _GIVEN = ("hidden", "outweighed")
 
@@ -250,8 +255,10 @@ def _draw_scores(axes: Any, summary: dict[str, Any]) -> None:
         reach = np.vstack([np.minimum(halves, values), np.minimum(halves, 1 - values)])
         axes.bar(at + shift, values, 0.4, yerr=reach, capsize=2, color=color, label=key)
     axes.set_xticks(at, [label for label, _ in entries], fontsize=7)
-    axes.set(ylim=(0, 1.05), title="predicted from the initial tokens, all d and n")
-    axes.legend(fontsize=8, loc="lower left")
+    axes.set(ylim=(0, 1.3), title="leaders predicted from the initial tokens, all d and n")
+    axes.set_yticks(np.linspace(0, 1, 6))
+    axes.set_xlabel(_PREDICTIONS, fontsize=8)
+    axes.legend(fontsize=8, loc="upper center", ncols=2)
 
 
 def _draw_hidden(axes: Any, hidden: dict[str, Any]) -> None:

@@ -40,6 +40,7 @@ from particles.settled import settle
 from studies.contract import StudyConfig
 from studies.statements import verdict
 from studies.statements.verdict import Verdict
+from studies.statements.wording import ranging
 from studies.text_table import text_table
 
 if TYPE_CHECKING:
@@ -284,7 +285,7 @@ def _verdicts(rows: list[dict[str, Any]], by: dict[str, list[dict[str, Any]]]) -
         ),
         Verdict.of(
             "Remark 7.9, two tokens",
-            "(Beside the remark.) Two tokens in any dimension have as many clusters as P* has rank.",
+            "Not said by the paper: two tokens in any dimension have as many clusters as P* has rank.",
             "They are two tokens on the line along x_1 - x_2, beside a part that grows as e^t, to a relative "
             f"{max(row['error'] for row in by['pair']):.0e} in random draws: P* and the clusters are those of "
             "Theorem 2.1, so that no example with two tokens can do what the remark asks.",
@@ -301,8 +302,7 @@ def _verdicts(rows: list[dict[str, Any]], by: dict[str, list[dict[str, Any]]]) -
             "Remark 7.9, at random",
             "For almost all initial tokens the rank of P* is the number of clusters.",
             f"It is in {equal} of {len(random)} random draws that double precision decides, d = 2 and 3, n from 3 to "
-            f"40; ranks from {min((row['rank'] for row in random), default=0)} to "
-            f"{max((row['rank'] for row in random), default=0)}.",
+            "40" + (f"; {ranging('ranks', [row['rank'] for row in random], 'd')}." if random else "."),
             [_same(row) for row in by["random"]],
         ),
     ]
@@ -336,18 +336,20 @@ def table(summary: dict[str, Any]) -> str:
 
 def figure(summary: dict[str, Any]) -> Figure:
     """Return b in both frames, P_11 as it is and as double precision has it, and the three tokens."""
-    from matplotlib.figure import Figure  # workers do not draw
+    from matplotlib import colormaps  # workers do not draw
+    from matplotlib.figure import Figure
 
-    drawing = Figure(figsize=(10.4, 7.6), layout="constrained")
+    drawing = Figure(figsize=(11.6, 7.6), layout="constrained")
     (raw, rescaled), (of_p, of_three) = drawing.subplots(2, 2)
-    for k, row in enumerate(summary["rows"]):
+    colours = colormaps["viridis"](np.linspace(0.0, 0.92, len(summary["rows"])))
+    for colour, row in zip(colours, summary["rows"], strict=True):
         times, log_b = np.array(row["times"]), np.array(row["log_b"])
-        style = {"color": f"C{k}", "lw": 1.4, "label": f"$\\varepsilon$ = {row['eps']:g}"}
+        style = {"color": colour, "lw": 1.4, "label": f"$\\varepsilon$ = {row['eps']:g}"}
         raw.plot(times, log_b / np.log(10), **style)
         rescaled.plot(times, (log_b - times) / np.log(10), **style)
-        rescaled.axhline(row["log_w_formula"] / np.log(10), color=f"C{k}", ls=":", lw=0.9)
+        rescaled.axhline(row["log_w_formula"] / np.log(10), color=colour, ls=":", lw=0.9)
         of_p.plot(times, expit(2 * np.exp(2 * log_b)), **style)
-        of_p.plot(row["direct_times"], row["direct_p11"], ".", color=f"C{k}", ms=3.5)
+        of_p.plot(row["direct_times"], row["direct_p11"], ".", color=colour, ms=3.5)
     of_p.plot([], [], ".", color="0.4", ms=3.5, label="from x, in doubles")
     raw.set_ylabel("$\\log_{10} b$")
     raw.set_title("raw: $x = (e^t, \\pm b)$, the tokens move apart")
@@ -358,8 +360,7 @@ def figure(summary: dict[str, Any]) -> Figure:
     for axes in (raw, rescaled, of_p):
         axes.set_xlabel("depth t")
         axes.grid(alpha=0.3)
-    raw.legend(fontsize=8)
-    of_p.legend(fontsize=8, loc="center", bbox_to_anchor=(0.58, 0.5))
+    drawing.legend(*of_p.get_legend_handles_labels(), fontsize=8.5, loc="outside right center", frameon=False)
     shown = summary["three"][0]
     tokens, limit = np.array(shown["tokens"]), np.array(shown["limit"])
     of_three.plot(*tokens.T, "o", mfc="w", mec="0.3", label="t = 0")

@@ -10,10 +10,11 @@ The first three are run until every token's leader is known for good (`particles
 e^{lambda t} = 1e10: distances are those of z_i(t) from what the limits of the leaders, known by then, are said to form.
 So the assertion that could fail is about the leaders: that all of them are vertices; that they are on three hyperplanes
 at most; that their components in F are on the boundary of their polytope, or 0. Tokens can share leaders for ever if V
-has negative eigenvalues. If lambda is simple, they are run until a bound for all later depths shows to which of two
-levels each tends (`particles.levels`), that is, to parallel hyperplanes, or an end of K times G where F is a line. The
-bound cannot make a draw fail: what neither way decides stays undecided. The last row is run directly; tokens
-fall like t^{-1/2}, which is slow, and what is asserted is that they go on falling.
+has negative eigenvalues. They are run then until a bound for all later depths shows where each ends: if lambda is
+simple, on which of two levels (`particles.levels`), that is, on parallel hyperplanes, or at an end of K times G where F
+is a line; if not, near which vertex of K in F, and how near (`particles.corners`). The bounds cannot make a draw fail:
+what neither way decides stays undecided. The last row is run directly; tokens fall like t^{-1/2}, which is slow, and
+what is asserted is that they go on falling.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from pydantic import Field
 from particles import Adaptive, Attention, Raw, solve
 from particles.checks import Array
 from particles.geometry import Hull, clusters
-from particles.levels import levels
 from particles.settled import Settled, settle
 from particles.spectrum import good_triple, good_triple_with_multiplicity
 from studies.contract import StudyConfig
 from studies.statements import draws, table_1_report
+from studies.statements.enclosed import enclosed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,9 +87,8 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
     elif row == "polytope x subspaces":
         V = draws.paranormal(rng, d, 2 if d > 2 else 1)
     attention = draws.attention(B, V)
-    late = settle(
-        attention, tokens, until=None if row == "vertices" else _UNTIL / float(np.linalg.eigvals(V).real.max())
-    )
+    value = float(np.linalg.eigvals(V).real.max())
+    late = settle(attention, tokens, until=None if row == "vertices" else _UNTIL / value)
     size = float(np.abs(tokens).max())
     result: dict[str, Any] = {
         "undecided": int((~late.decided).sum()),
@@ -101,19 +101,12 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
         result |= {"vertices": _at_vertices, "hyperplanes": _at_levels, ROWS[2]: _at_boundary}[row](
             attention, late, size
         )
-    elif good_triple(attention).holds:
-        result |= _enclosed(attention, tokens, result["undecided"])
+    else:
+        count = good_triple_with_multiplicity(attention).multiplicity
+        bound = enclosed(attention, tokens, value, simple=count == 1)
+        if bound:
+            result |= bound | {"value": value, "dim_F": count, "undecided": 0, "parts": bound["ends"], "holds": True}
     return result
-
-
-def _enclosed(attention: Attention, tokens: Array, undecided: int) -> dict[str, Any]:
-    """Return which tokens are shown to tend to one of two levels, and how well these are known, of the largest."""
-    late = levels(attention, tokens)
-    lost = int((~late.decided).sum())
-    if lost:
-        return {"undecided": min(lost, undecided)}
-    parts = int(np.isfinite(late.ends[:, 0]).sum())
-    return {"undecided": 0, "settled_at": late.depth, "width": late.width, "parts": parts, "holds": True}
 
 
 def _late(late: Settled, value: float, growth: float = _LATE) -> tuple[float, Array]:

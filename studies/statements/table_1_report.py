@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from studies.statements import verdict
+from studies.statements.enclosed import told
 from studies.statements.verdict import Verdict
+from studies.statements.wording import ends, ranging
 from studies.text_table import text_table
 
 if TYPE_CHECKING:
@@ -39,8 +41,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
             Verdict.of(
                 f"Table 1, {PRINTED[name][3]}",
                 _SAYS[name],
-                _measured(name, [row for row in known if "away" in row])
-                + _enclosed([row for row in known if "width" in row]),
+                _measured(name, [row for row in known if "away" in row]) + told(known),
                 [bool(row["holds"]) if not row["undecided"] else None for row in chosen],
             )
         )
@@ -79,27 +80,16 @@ def _measured(name: str, known: list[dict[str, Any]]) -> str:
             f"{min(powers):.2f} to {max(powers):.2f} over the last decade."
         )
     times = [row["t"] for row in known]
-    when = f"at t from {min(times):.1f} to {max(times):.1f}, where e^(lambda t) = 1e10"
+    when = f"at {ranging('t', times, '.1f')}, where e^(lambda t) = 1e10"
     parts = [row["parts"] for row in known]
     error = max(row["error"] for row in known)
     tail = f"; leaders known to {error:.0e}, settled by t = {max(row['settled_at'] for row in known):.1f}."
     if name == "vertices":
-        return f"{start} {when}; {min(parts)} to {max(parts)} vertices of {known[0]['n']} tokens{tail}"
+        return f"{start} {when}; {ends(parts, 'd')} vertices of {known[0]['n']} tokens{tail}"
     if name == "hyperplanes":
-        return f"{start.replace('of the box', 'of the levels')} {when}; {min(parts)} to {max(parts)} hyperplanes{tail}"
+        return f"{start.replace('of the box', 'of the levels')} {when}; {ends(parts, 'd')} hyperplanes{tail}"
     off = sum(row["off_vertices"] > 1e-6 for row in known)
-    return f"{start} {when}; {min(parts)} to {max(parts)} vertices in F, some token away from them in {off} draws{tail}"
-
-
-def _enclosed(rows: list[dict[str, Any]]) -> str:
-    """Return how well limits are known in draws that a bound decides."""
-    if not rows:
-        return ""
-    width, latest = max(row["width"] for row in rows), max(row["settled_at"] for row in rows)
-    return (
-        f" In {len(rows)} more draws tokens share leaders: by t = {latest:.1f} a bound for all later depths shows that "
-        f"each tends to one of at most two levels of phi_1^*, known to {width:.1e} of the largest."
-    )
+    return f"{start} {when}; {ends(parts, 'd')} vertices in F, some token away from them in {off} draws{tail}"
 
 
 def table(summary: dict[str, Any]) -> str:
@@ -126,6 +116,17 @@ def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.1e}"
 
 
+_HEADINGS = {
+    "vertices": ("V = I, B > 0", "vertices of convex polytope"),
+    "hyperplanes": (
+        r"$\lambda_1 > 0$, simple, $\langle Q\varphi_1, K\varphi_1\rangle > 0$",
+        "union of 3 parallel hyperplanes",
+    ),
+    "polytope x subspaces": ("V paranormal, B > 0", "polytope \u00d7 subspaces"),
+    "origin": ("V = \u2212I, B = I", "single cluster at origin"),
+}
+
+
 def figure(summary: dict[str, Any]) -> Figure:
     """Return one draw in the plane of each row: initial tokens, final tokens, the limit."""
     from matplotlib.figure import Figure  # workers do not draw
@@ -134,11 +135,13 @@ def figure(summary: dict[str, Any]) -> Figure:
     for k, (one, (name, printed)) in enumerate(zip(verdict.verdicts(summary), PRINTED.items(), strict=True)):
         drawn = {key: np.array(value) for key, value in summary["shown"].get(name, {}).items()}
         axes = drawing.add_subplot(2, 2, k + 1, projection="3d" if "across" in drawn else None)
-        axes.set_title(f"{printed[0]}, {printed[1]}:\n{printed[2]}\n{printed[3]} {one.text}", fontsize=9.5)
+        setting, geometry = _HEADINGS[name]
+        axes.set_title(f"{setting}:\n{geometry}\n{printed[3]} {one.text}", fontsize=9.5)
         if drawn:
             _draw(axes, name, drawn)
     drawing.suptitle(
-        "Table 1, one draw of each row; rescaled tokens where e^(λt) = 1000, in the last row raw ones at t = 100"
+        "Table 1, one draw of each row; rescaled tokens where $e^{\\lambda t}$ = 1000, "
+        "in the last row raw ones at t = 100"
     )
     return drawing
 
@@ -159,10 +162,17 @@ def _draw(axes: Any, name: str, drawn: dict[str, Any]) -> None:
         half = float(np.abs(end @ way).max())
         for k, corner in enumerate(corners):
             line = corner + np.outer([-half, half], way)
-            axes.plot(*line.T, color="C0", lw=1.1, label="limit: vertices x line" if k == 0 else None)
+            axes.plot(*line.T, color="C0", lw=1.1, label="limit: vertices \u00d7 line" if k == 0 else None)
         axes.plot(*np.vstack([corners, corners[:1]]).T, color="C0", lw=0.8, ls=":", label="polytope in F")
     axes.plot(*end.T, "o", color="C1", ms=6, mfc="none", label="final tokens")
     if name != "polytope x subspaces":
         reach = 1.15 * np.maximum(np.abs(tokens).max(axis=0), np.abs(end).max(axis=0) if name == "hyperplanes" else 0)
         axes.set(xlim=(-reach[0], reach[0]), ylim=(-reach[1], reach[1]))
-    axes.legend(fontsize=8, loc="best")
+        axes.set_aspect("equal")
+        axes.legend(fontsize=8, loc="best")
+        return
+    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.get_major_locator().set_params(nbins=4)
+    axes.tick_params(labelsize=8, pad=1)
+    axes.view_init(22, -50)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(-0.12, 1.0))

@@ -60,7 +60,8 @@ class Config(StudyConfig):
     def full(cls, seed: int = 0) -> Config:
         """Return the size a paper would print."""
         some = ((1, 1), (2, 2), (2, 3), (3, 0), (1, 4), (6, 4), (10, 10), (20, 20), (9, 0))
-        return cls(seed=seed, draws=144, bounded=some, distances=30, thresholds=60)
+        edge = tuple((2 + k % 9, 0) for k in range(98))
+        return cls(seed=seed, draws=144, bounded=(*some, *edge), distances=100, thresholds=60)
 
 
 def cases(config: Config) -> list[dict[str, Any]]:

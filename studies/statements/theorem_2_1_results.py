@@ -8,11 +8,13 @@ import numpy as np
 
 from studies.statements import verdict
 from studies.statements.verdict import Verdict
+from studies.statements.wording import ends, ranging
 from studies.text_table import text_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_SHOWN = 7  # bounded tokens that are drawn
 _BETWEEN = (4.0, 6.5)  # depths between which the way of y to theta is fitted; the end, at 7, forgets how it was set
 
 
@@ -104,16 +106,17 @@ def _verdicts(
     edge = [row for row in bounded if row["theta"] is None]
     ranks = [sum(row["rank"] == r for row in decided) for r in (1, 2)]
     found = decided[0]
+    error = max(row["matrix_error"] for row in decided)
+    apart = f"differs from that P* by at most {error:.0e}" if error else "is that P* to the last bit"
     distances, thresholds = by["distances"], by["threshold"]
-    ends = [end for row in thresholds for end in row["c1"] if end is not None]
+    factors = [end for row in thresholds for end in row["c1"] if end is not None]
     starts = max((row["start_error"] for row in inside), default=float("nan"))
     verdicts = [
         Verdict.of(
             "Theorem 2.1",
             "d = 1, V > 0, QK > 0, distinct tokens: P(t) -> P* with rows e_1, then at most one other, then e_n.",
             f"In {len(decided)} of {len(draws)} random draws the leaders are certain: only the first and the last "
-            "token, and in order. P of a direct run differs from that P* by at most "
-            f"{max(row['matrix_error'] for row in decided):.0e}. The other row comes with a bounded token (Lemma 7.8).",
+            f"token, and in order. P of a direct run {apart}. The other row comes with a bounded token (Lemma 7.8).",
             each(lambda row: row["in_class"] and row["matrix_error"] < 1e-12),
         ),
         Verdict.of(
@@ -147,7 +150,7 @@ def _verdicts(
             "Lemma 7.3",
             "x_n(t_0) > A, A^2 = n^2 e^(-A^2), implies x_n >= c_1 e^t later on.",
             f"From 1.001 A, the others where they pull it back most or at random, c_1 is at least "
-            f"{min(ends, default=float('nan')):.2f}.",
+            f"{min(factors, default=float('nan')):.2f}.",
             [None if end is None else end > 0 for row in thresholds for end in row["c1"]],
         ),
         Verdict.of(
@@ -163,8 +166,8 @@ def _verdicts(
             "At most one token stays bounded.",
             f"In random draws none does: every |x_i| grows at last by a factor of at least "
             f"{min(row['least_growth'] for row in decided):.3f} in a time 1/V. Where one was made to stay, all others "
-            f"leave; from its start in doubles it is undecided in {sum(row['open']['own'] for row in bounded)} of "
-            f"{len(bounded)} whom it follows.",
+            f"leave; whom that one follows from its start in doubles is undecided in "
+            f"{sum(row['open']['own'] for row in bounded)} of {len(bounded)} runs.",
             [*each(lambda row: row["least_growth"] > 2), *(None if row["open"]["others"] else True for row in bounded)],
         ),
     ]
@@ -188,12 +191,12 @@ def _verdicts(
                 "A bounded token between others has x e^t -> theta, sum_j gamma_j e^(gamma_j theta) = 0, and its row "
                 "of P tends to some alpha.",
                 f"Held to t = {_BETWEEN[1]:g}, e^t x is within {max(row['theta_error'] for row in inside):.1e} of "
-                f"theta (the offsets make c e^(-t) of it, what is left falls as e^(st), s from {min(slopes):.2f} to "
-                f"{max(slopes):.2f}) and the row within "
+                f"theta (the offsets make c e^(-t) of it, what is left falls as e^(st), {ranging('s', slopes, '.2f')}) "
+                "and the row within "
                 f"{max(row['row_error'] for row in inside):.1e} of alpha_j = e^(gamma_j theta)/(1 + sum), 1 for "
                 f"itself; P* has rank {max(row['rank'] for row in inside)}. A start in doubles holds it to t = "
-                f"{min(r[0] for r in reach):.2f}-{max(r[0] for r in reach):.2f} only, one of 1000 bits to "
-                f"{min(r[1] for r in reach):.2f}-{max(r[1] for r in reach):.2f}: errors grow as exp of an integral "
+                f"{ends((r[0] for r in reach), '.2f')} only, one of 1000 bits to "
+                f"{ends((r[1] for r in reach), '.2f')}: errors grow as exp of an integral "
                 f"of order e^(2t). Shooting forwards finds the same start to {starts:.0e}. (The g of the proof tends "
                 "to gamma_1 and gamma_n, not to infinity, which is enough.)",
                 [
@@ -274,7 +277,7 @@ def draw_figure(summary: dict[str, Any]) -> Figure:
     of_slopes.set_title("fitted rates over V, every row of every draw")
     of_slopes.set_xlabel("draw")
     of_slopes.legend(fontsize=9)
-    for k, row in enumerate(row for row in summary["bounded"] if row["theta"] is not None):
+    for k, row in enumerate([row for row in summary["bounded"] if row["theta"] is not None][:_SHOWN]):
         times = np.array(row["times"])
         label = f"{row['left']} left, {row['right']} right"
         kept = times <= _BETWEEN[1]
@@ -282,8 +285,9 @@ def draw_figure(summary: dict[str, Any]) -> Figure:
         of_y.axhline(row["theta"], color=f"C{k}", ls=":", lw=0.9)
         of_y.axvline(row["left_at"], color=f"C{k}", ls="--", lw=0.8)
         of_errors.semilogy(times[kept], np.array(row["theta_errors"])[kept], color=f"C{k}", lw=1.4, label=label)
+    count = sum(row["theta"] is not None for row in summary["bounded"])
+    of_errors.set_title("$|e^t x - \\theta|$" + (f", {_SHOWN} of {count} draws" if count > _SHOWN else ""))
     of_y.set_title("bounded token: $e^t x$, $\\theta$ (dotted); doubles lose it (dashed)")
-    of_errors.set_title("$|e^t x - \\theta|$")
     of_errors.set_ylim(1e-8, 10)
     for axes in (of_y, of_errors):
         axes.set_xlabel("depth t")

@@ -10,8 +10,18 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 import meanfield
-from meanfield import Gaussian, Uniform, transport, wasserstein, wasserstein_bounds
-from particles import Empirical
+from meanfield import (
+    Density,
+    Gaussian,
+    Grid,
+    ParticleMethod,
+    Uniform,
+    solve,
+    transport,
+    wasserstein,
+    wasserstein_bounds,
+)
+from particles import Attention, Empirical, Raw
 
 ROUNDING = 1e-12  # what `transport` may be wrong by at diameters of about 10
 
@@ -106,6 +116,33 @@ def test_densities_widen_the_bounds_by_their_quantisation():
     lower, upper = wasserstein_bounds(mu, nu)
     assert lower <= 2.0 <= upper
     assert upper - lower <= 4 * 2 * math.sqrt(2 / 12) / 128  # both sides' cells, twice
+
+
+@pytest.mark.parametrize("place", [[5.0, 6.0], [0.4, 0.6]])
+def test_one_atom_and_a_density_are_exact(place):
+    masses = np.random.default_rng(9).dirichlet(np.ones(81)).reshape(9, 9)
+    mu, nu = Empirical([place]), Density(Grid([0, 0], [1, 1], 9), masses)
+    exact = math.sqrt(((nu.mean - place) ** 2).sum() + np.trace(nu.cov))  # there is but one coupling
+    for lower, upper in (wasserstein_bounds(mu, nu), wasserstein_bounds(nu, mu)):
+        assert lower <= exact <= upper
+        assert upper - lower < 1e-11  # roundings of means and covariances
+
+
+def test_images_that_no_atoms_stand_for_have_bounds_by_their_moments():
+    law = Raw(Attention(2 * np.eye(3), 2 * np.eye(3), 2 * np.eye(3)))
+    nu = solve(law, Uniform([-1] * 3, [1] * 3), [0.0, 1.0], method=ParticleMethod(n=6))[-1]
+    assert not nu.resolved
+    lower, upper = wasserstein_bounds(Empirical([[0.1, 0.2, 0.3]]), nu)
+    exact = math.sqrt(((nu.mean - [0.1, 0.2, 0.3]) ** 2).sum() + np.trace(nu.cov))
+    assert lower == pytest.approx(exact, rel=1e-11)
+    assert upper == pytest.approx(exact, rel=1e-11)
+
+
+def test_a_stretched_square_is_exact_from_below():
+    """An affine map: Gelbrich's bound is sharp, and no atoms are in its way."""
+    lower, _ = wasserstein_bounds(Uniform([0, 0], [1, 1]), Uniform([0.1, 0], [1.5, 1]))
+    exact = math.sqrt(0.3**2 + 0.2**2 / 3)
+    assert exact - 1e-12 < lower <= exact  # 64 roundings
 
 
 @pytest.mark.slow

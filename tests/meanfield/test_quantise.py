@@ -80,6 +80,17 @@ def test_bound_covers_the_error(shift):
         assert abs(plan.distance - shift) <= plan.quantisation
 
 
+@pytest.mark.parametrize(("most", "parts"), [(80, (1, 1)), (159, (1, 1)), (160, (2, 1)), (2000, (12, 2))])
+def test_cells_are_cut_as_far_as_atoms_allow(most, parts):
+    # cells ten times as long as wide are cut along the long side first
+    masses = np.random.default_rng(3).dirichlet(np.ones(80)).reshape(8, 10)
+    mu = Density(Grid([0, 0], [8, 1], (8, 10)), masses)
+    atoms, bound = quantise(mu, most)
+    np.testing.assert_allclose(atoms.mean, mu.mean, rtol=0, atol=1e-12)  # rounding
+    assert len(atoms.points) == 80 * math.prod(parts)
+    assert bound == pytest.approx(math.sqrt(((1 / parts[0]) ** 2 + (0.1 / parts[1]) ** 2) / 12), rel=1e-12)
+
+
 def test_bound_of_refined_atoms():
     coarse, bound = quantise(cells(), 60)
     fine, rest = quantise(cells(), 1000)

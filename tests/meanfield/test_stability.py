@@ -309,14 +309,101 @@ def test_a_priori_constant_in_the_rescaled_frame() -> None:
     assert exponent[1] == pytest.approx(constant * t, rel=1e-3)
 
 
-def test_refuses_what_has_no_distance() -> None:
+def test_refuses_what_has_no_distance(rng: np.random.Generator) -> None:
     law, mu = Raw(cases.line(1.0, 1.0)), Uniform([0.0], [1.0])
     with pytest.raises(ValueError, match="positive distance"):
         stability_report(law, mu, mu, TIMES, method=ParticleMethod(n=8))
+    space, cube = Raw(cases.random_attention(1, 3)), Uniform(-np.ones(3), np.ones(3))
+    x = rng.normal(size=(6, 3))
+    # Gelbrich's bound of equal measures is rounding, no distance
+    for left, right in ((cube, cube), (Empirical(x), Empirical(x[::-1]))):
+        with pytest.raises(ValueError, match="positive distance"):
+            stability_report(space, left, right, TIMES, method=ParticleMethod(n=3), atoms=64)
+    with pytest.raises(ValueError, match="their coupling has none"):
+        nu = Uniform([0.0], [2.0])
+        stability_report(
+            law, mu, nu, TIMES, method=ParticleMethod(n=8), coupling=lambda count: optimal_coupling(mu, mu, count)
+        )
     with pytest.raises(ValueError, match=r"`times` must begin at 0; got 0\.5"):
         stability_report(law, mu, Uniform([0.0], [2.0]), [0.5, 1.0], method=ParticleMethod(n=8))
     with pytest.raises(ValueError, match="one dimension; got 1 and 2"):
         optimal_coupling(mu, Uniform([0.0, 0.0], [1.0, 1.0]))
+
+
+BAD = {
+    "pairs 0": ({"pairs": 0}, "`pairs` must be an integer of at least 1; got 0"),
+    "pairs -1": ({"pairs": -1}, "`pairs` must be an integer of at least 1; got -1"),
+    "pairs NaN": ({"pairs": np.nan}, "`pairs` must be an integer of at least 1; got nan"),
+    "pairs x": ({"pairs": "x"}, "`pairs` must be an integer of at least 1; got 'x'"),
+    "coupling": ({"coupling": 3}, "`coupling` must be a function of the number of pairs; got 3"),
+    "nu0": ({"nu0": 3}, "`nu0` must be a measure such as.*got int"),
+    "all": (
+        {"times": [1.0, 0.5], "nu0": Uniform([0.0, 0.0], [1.0, 1.0]), "pairs": -1, "atoms": 0, "method": None},
+        "(?s)`times`.*`method`.*`nu0` must live in dimension 1.*got 2.*`pairs`.*-1.*`atoms`.*0",
+    ),
+    "refused by the method": ({"method": Riccati()}, "(?s)`mu0` must be.*`nu0` must be"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_named(case: str) -> None:
+    changed, message = BAD[case]
+    given = {"nu0": Uniform([0.0], [2.0]), "times": TIMES, "method": ParticleMethod(n=8), **changed}
+    with pytest.raises(ValueError, match=message):
+        stability_report(Raw(cases.line(1.0, 1.0)), Uniform([0.0], [1.0]), **given)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("separation", [1e-9, 1e-5])
+def test_near_clouds_on_the_line_come_in_their_order(seed: int, separation: float) -> None:
+    # rounding and the steps leave in a distance parts of the coordinates, not of the distance
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (6, 1))
+    report = stability_report(
+        Raw(cases.line(1.0, 2.0)),
+        Empirical(x),
+        Empirical(x + separation * rng.normal(size=x.shape)),
+        TIMES,
+        method=ParticleMethod(n=1),
+    )
+    assert report.in_order.all()
+    # 64 roundings of coordinates up to 1, both ways, at depth 0; later also steps at 1e-11, of coordinates up to 3
+    assert report.between[1, 0] - report.between[0, 0] < 130 * np.finfo(float).eps / separation * 1.5 + 1e-9
+    assert (report.between[1] - report.between[0] < 8e-11 * 3 / separation * 1.5 + 1e-9).all()
+
+
+@pytest.mark.parametrize(
+    "density", [Uniform([-1.0], [1.0]), Smooth(lambda x: 0.75 * (1 - x[:, 0] ** 2), [-1.0], [1.0])]
+)
+@pytest.mark.parametrize("count", [1, 5, 32])
+def test_atoms_are_coupled_with_a_density_by_quantiles(count: int, density, rng: np.random.Generator) -> None:
+    atoms = Empirical(rng.uniform(-1, 1, (count, 1)), rng.dirichlet(np.ones(count)))
+    for mu, nu in ((atoms, density), (density, atoms)):
+        pairs = optimal_coupling(mu, nu, 128)
+        # exact where quantiles are linear; a parabola's have a root at the ends of its support
+        exact = isinstance(density, Uniform)
+        assert pairs.distance == pytest.approx(wasserstein(mu, nu), rel=1e-12 if exact else 1e-4)
+        side, other = (pairs.x, pairs.y) if mu is atoms else (pairs.y, pairs.x)
+        held = [pairs.weights[side[:, 0] == place].sum() for place in atoms.points[:, 0]]
+        assert_allclose(held, atoms.weights, atol=1e-14)  # levels are right to rounding
+        assert (np.diff(other[np.lexsort((other[:, 0], side[:, 0])), 0]) >= 0).all()
+
+
+@pytest.mark.parametrize(("dim", "pairs"), [(1, 12), (1, 17), (3, 2), (3, 8)])
+def test_few_pairs_say_how_much_they_miss(dim: int, pairs: int) -> None:
+    """Of these no fewer are taken: the same nodes would say that they miss nothing."""
+    law, times = Raw(cases.line(1.0, 1.0) if dim == 1 else cases.random_attention(2, 3)), np.linspace(0, 0.5, 3)
+    box = np.ones(dim)
+    nu = Uniform(-0.7 * box, 1.2 * box) if dim > 1 else Smooth(lambda x: 0.5 + 0.4 * x[:, 0], [-1.0], [1.0])
+
+    def couple(count: int) -> Coupling:
+        return optimal_coupling(Uniform(-box, box), nu, count)
+
+    few = growth_report(law, couple, times, pairs, radius=2.0)
+    true = np.log([here.distance for here in moved_coupling(law, couple(300), times, 1e-10)])
+    missed = np.abs(few.exponents["coupled"] - true)
+    assert missed.max() > 1e-8  # ten times what an empty estimate would say
+    assert (missed <= few.errors["coupled"]).all()
 
 
 @pytest.mark.parametrize("radius", [1.0, 2.0, 5.0])

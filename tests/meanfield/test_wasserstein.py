@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 import types
 
 import numpy as np
@@ -12,11 +13,12 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from meanfield import line_distance, program
+from meanfield.costs import gap_on_root
 from meanfield.density import Density
 from meanfield.gaussian import Gaussian
 from meanfield.grid import Grid
 from meanfield.uniform import Uniform
-from meanfield.wasserstein import transport, wasserstein, wasserstein_curve
+from meanfield.wasserstein import gelbrich, transport, wasserstein, wasserstein_curve
 from particles.measure import Empirical
 
 ROUNDING = 1e-13  # a few thousand operations on numbers of order one
@@ -104,8 +106,48 @@ def test_a_bad_plan_is_exposed_by_its_gap(monkeypatch):
     mu, nu = cloud(20, 2, 8), cloud(20, 2, 9)
     best = wasserstein(mu, nu)
     monkeypatch.setattr(program, "_on_arcs", independent)
-    plan = transport(mu, nu)
-    assert plan.distance - plan.gap <= best < 0.9 * plan.distance
+    with pytest.raises(RuntimeError, match="the transport of 20 to 20 atoms, p = 2, was not solved") as trouble:
+        transport(mu, nu)
+    found, least = (float(number) for number in re.findall(r"(?:gives|small as) (\d+(?:\.\d+)?)", str(trouble.value)))
+    assert least <= best < 0.9 * found
+
+
+@pytest.mark.parametrize(("n", "p"), [(5, 30), (5, 200), (5, 10_000), (60, 15), (300, 8), (300, 12)])
+def test_large_powers(n, p):
+    # a shift is optimal for every p; the diameter is some 12 times as long, and 12^p passes 1e16 from p = 15 on
+    points = np.random.default_rng(n).normal(size=(n, 2))
+    plan = transport(Empirical(points), Empirical(points + 0.3), p)
+    assert plan.distance == pytest.approx(0.3 * math.sqrt(2), rel=1e-14)  # coordinates round
+    assert plan.gap <= 1e-8 * plan.distance  # what is asked for before it is solved again
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
+def test_clusters_that_are_far_apart(p):
+    # within each, the cost is 1e16 times smaller, p = 2, than that of the way between
+    rng = np.random.default_rng(2)
+    left, right = rng.normal(size=(2, 150, 2))
+    away = np.array([2.0**27, 0.0])
+    near = wasserstein(Empirical(left), Empirical(right), p)
+    plan = transport(Empirical([*left, *(right + away)]), Empirical([*right, *(left + away)]), p)
+    assert plan.distance == pytest.approx(near, rel=1e-7)  # coordinates near 2^27 round by 1.5e-8
+    assert plan.gap <= 1e-6 * plan.distance  # as they do beside the diameter
+
+
+@pytest.mark.parametrize("separation", [1e-4, 1e-7, 1e-10])
+def test_near_clouds_are_certified_up_to_the_rounding_of_coordinates(separation):
+    points = lattice(50)
+    steps = separation * np.array([[1.0, -1.0]] * 25 + [[1.0, 1.0]] * 25)
+    plan = transport(Empirical(points), Empirical(points + steps))
+    assert plan.distance == pytest.approx(math.sqrt(2) * separation, rel=1e-15 / separation)
+    assert plan.gap <= 1e-8 * plan.distance + 1e-14
+
+
+def test_the_gap_of_a_share_near_one_is_all():
+    # 1 - share is what rounding leaves of p log(scale / length): its 50th root would be a half
+    for p in (2.0, 50.0, 400.0):
+        slack = (0.7 / 3.0) ** p
+        assert gap_on_root(0.7, slack, 3.0, p) == 0.7
+        assert gap_on_root(0.7, 1e-9 * slack, 3.0, p) == pytest.approx(0.7e-9 / p, rel=1e-6)
 
 
 def test_a_distance_below_the_certificate_says_so():
@@ -258,6 +300,13 @@ BAD = {
     "NaN p": (lambda: wasserstein(cloud(), cloud(), np.nan), "`p` must be finite"),
     "atoms": (lambda: transport(cloud(), cloud(), atoms=0), "`atoms` must be an integer"),
     "NaN points": (lambda: wasserstein(cloud(), cloud().moved_to(np.full((30, 2), np.nan))), r"`nu`.*nan at index"),
+    "span": (
+        lambda: wasserstein(Empirical([[1.7e308, 0.0]]), Empirical([[-1.7e308, 0.0]])),
+        r"`mu` and `nu` must be no further apart.*from -1.7e\+308 to 1.7e\+308",
+    ),
+    "diagonal": (lambda: transport(Empirical([[1.5e308, 1.5e308]]), Empirical([[0.0, 0.0]])), "no further apart"),
+    "span on a line": (lambda: wasserstein(Empirical([[1.7e308]]), Empirical([[-1.7e308]])), "no further apart"),
+    "span of a box": (lambda: wasserstein(Empirical([[-1.7e308]]), Uniform([0], [1.7e308])), "no further apart"),
     "NaN on a line": (lambda: wasserstein(cloud(d=1), cloud(d=1).moved_to(np.full((30, 1), np.inf))), "`nu`.*inf"),
 }
 
@@ -272,6 +321,24 @@ def test_bad_input_is_named(case):
 def test_all_problems_come_at_once():
     with pytest.raises(ValueError, match=r"(?s)`mu`.*`nu`.*`p`"):
         wasserstein(1, "two", 0)
+    with pytest.raises(ValueError, match=r"(?s)`curve` must be.*got ndarray.*`other` must be.*got int.*`times`"):
+        wasserstein_curve(np.zeros(3), 3, [1.0, 0.0])
+    with pytest.raises(ValueError, match=r"`other` must be a Curve or a Trajectory; got Empirical"):
+        wasserstein_curve(Path(times=np.zeros(1), speed=1.0), cloud(), [0.0])
+
+
+@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize("shift", [0.0, 100.0])
+def test_gelbrich_is_below_to_the_last_digit(d, shift):
+    rng = np.random.default_rng(22)
+    for _ in range(20):
+        x = rng.normal(size=(6, d)) + shift
+        mu = Empirical(x)
+        assert gelbrich(mu, Empirical(x[::-1])) == 0.0  # one measure
+        stretched = mu.moved_to(x @ np.diag([1.5, *[1.0] * (d - 1)]))  # an optimal map, and affine
+        exact = math.sqrt(((stretched.points - x) ** 2).sum() / 6)
+        # 64 roundings of sizes up to 2e4 d: squares of coordinates, over the least deviations
+        assert exact - 1e-9 < gelbrich(mu, stretched) <= exact
 
 
 def test_too_large_a_program_is_refused():

@@ -46,6 +46,18 @@ def test_the_polytope_of_the_identity_is_an_exception() -> None:
     assert found["outcome"] is False
 
 
+def test_groups_that_stay_apart_are_at_least_as_many_limits() -> None:
+    # followers are undecided at depth 1.5; at 3 groups stay apart, and leaders are known
+    case = {"kind": "multiple", "d": 2, "head": "I", "tokens": 10, "until": 1.5, "seed": [0, 6, 2]}
+    found = codimension.run_case(case)
+    assert (found["at_least"], found["undecided"], found["number"], found["outcome"]) == (True, 0, 5, False)
+    assert len(np.unique(found["leaders"])) == len(found["limits"]) == 5
+    later = codimension.run_case(case | {"until": 3.0})
+    assert (later["at_least"], later["number"]) == (False, 5)
+    three = codimension.run_case(case | {"until": 2.2, "seed": [0, 6, 10]})
+    assert (three["at_least"], three["number"], three["outcome"]) == (False, None, None)  # there may be more
+
+
 def test_exceptions_come_back_with_their_arrays(shown) -> None:
     found = codimension.exceptions(shown)
     assert len(found) == shown["headline"]["exceptions"] > 0

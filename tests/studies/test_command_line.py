@@ -64,11 +64,12 @@ def test_list_names_every_study_once_under_its_group(capsys):
 
 def test_every_problem_is_said_at_once_and_nothing_is_done(tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = ["run", "stabilty", "agreement", "zzz", "--jobs", "0", "--seed", "x", "--out", str(out)]
+    arguments = ["run", "stabilty", "agreement", "zzz", "figure-1", "--jobs", "0", "--seed", "x", "--out", str(out)]
     assert command.main(arguments) == errors.BAD_INPUT
     assert capsys.readouterr().err.splitlines() == [
         "meanfield: no study is called 'stabilty'. Did you mean stability?",
         f"meanfield: no study is called 'zzz'. Valid: {', '.join([*registry.STUDIES, *registry.GROUPS])}.",
+        "meanfield: no study is called 'figure-1'. Did you mean figure-01?",
         "meanfield: --jobs must be an integer of at least 1; got '0'.",
         "meanfield: --seed must be an integer of at least 0; got 'x'.",
     ]

@@ -60,6 +60,16 @@ class TestErrata:
         assert axes.conjugate_closed(axes.PRINTED_EIGENVALUES[13])
         assert not axes.conjugate_closed(axes.PRINTED_EIGENVALUES[12])
 
+    def test_printed_eigenvectors(self, shown):
+        assert verdict(shown, "Figs. 6, 12, 13, printed phi_1") == (3, 0, 0)
+        said = next(one["measured"] for one in shown["verdicts"] if "printed phi_1" in one["statement"])
+        # (-0.3, -0.8, -0.45) has the length sqrt(0.9325); the eigenvector is (0.3123, 0.8318, 0.4588)
+        assert "of length 0.966, 0.032 off as printed and 0.007 as a unit vector" in said
+        assert said.count("of length") == 1
+        assert axes.vector_errors([-0.6, 0.8], [0.6, -0.8]) == (0.0, 0.0)
+        assert axes.vector_errors([0.3, 0.4], [0.6, 0.8]) == pytest.approx((0.4, 0.0), abs=1e-15)
+        assert axes.vector_errors([0.8, 0.6], [0.6, 0.8])[1] == pytest.approx(0.2)
+
     def test_speeds(self, shown):
         slopes = shown["headline"]["speed_slopes"]
         assert slopes["raw, V = I"] == pytest.approx(1, abs=0.01)  # x' = x_L, from t = 4 on

@@ -143,6 +143,25 @@ def test_claims(shown) -> None:
             assert record["failed"] == 0
 
 
+def test_what_the_paper_does_not_say_of_several_heads_is_marked(shown) -> None:
+    said = {record["statement"]: record["says"] for record in shown["verdicts"]}
+    for statement, says in said.items():
+        unsaid = statement not in ("Section 12, heads with one B", "Theorem 3.1 with one head")
+        assert says.startswith("Not said by the paper:") == unsaid, statement
+    assert said["Section 12, heads with one B"].startswith("(Read from Section 12.)")
+
+
+def test_one_run_is_no_plural() -> None:
+    gone = {"holds": False, "diverges": True, "pace": 0.09, "moving": None}
+    left = {"holds": None, "diverges": False, "pace": -1.0, "moving": 3.0}
+    one = verdicts._restless([gone, left])
+    assert "1 run outgrows U" in one and "c = 0.09." in one
+    assert "it ends early or still moves, by 3e+00 of the size" in one and "; 1 grows more slowly" in one
+    many = verdicts._restless([gone, gone | {"pace": 0.2}, left, left | {"moving": 0.1}])
+    assert "2 runs outgrow U" in many and "c from 0.09 to 0.20." in many
+    assert "they end early or still move, by 1e-01 to 3e+00 of the size" in many and "; 2 grow more slowly" in many
+
+
 def test_limits_off_the_vertices_are_counted() -> None:
     # three heads whose forms are far apart: a token between two vertices, drawn to both
     rng = np.random.default_rng(0)

@@ -41,8 +41,21 @@ def test_a_larger_modulus_is_a_later_start(shown) -> None:
 def test_leaders_are_certain_earlier_for_larger_tokens(shown) -> None:
     late = shown["late"]
     assert late["decided"] == late["draws"]
+    assert all(count >= 1 for count in late["leaders"])
     # slopes between -1 and -3 in log r whatever the draw; t* is looked at every 0.5
     assert np.diff(late["depth"])[0] < -np.log(5) + 0.5
+
+
+def test_draws_that_are_not_decided_have_no_leaders_to_count() -> None:
+    case = {"radii": [0.25, 1.0]}
+    nan = float("nan")
+    results = [{"depth": [nan, 2.0], "leaders": [0, 3]}, {"depth": [5.0, 3.0], "leaders": [1, 4]}]
+    late = judged._late_rows([(case, result) for result in results])
+    assert late["leaders"] == [1.0, 3.5] and late["decided"] == 1
+    assert judged._late_rows([(case, results[0])])["leaders"] == [None, 3.0]
+    said = judged._on_depth(late | {"slope": -2.0, "error": 0.1})
+    assert "1.0 at r = 0.25, 3.5 at r = 1." in said.measured
+    assert said.says.startswith("Not said")
 
 
 def test_verdicts_can_fail_and_stay_undecided(shown) -> None:

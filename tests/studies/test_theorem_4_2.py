@@ -128,3 +128,35 @@ def test_table_and_figure_are_complete(shown) -> None:
     figure = theorem_4_2.figure(shown)
     figure.draw_without_rendering()
     assert len(figure.axes) == 5
+
+
+def test_boundedness_needs_no_leaders() -> None:
+    # of these ten tokens double precision does not tell whom nine follow; no |z| passes the bound of Lemma 9.1
+    case = {"kind": "nonnegative", "d": 2, "seed": [0, 100, 4], "n": 10, "until": 6.0}
+    found = theorem_4_2.run_case(case)
+    assert found["undecided"] > 0
+    assert found["outcome"] is True
+    assert found["start"] <= found["largest"] <= found["bound"]
+
+
+def test_tokens_that_leave_are_not_called_bounded() -> None:
+    # -0.4 is not in [0, inf): z grows as e^(0.4 t), past any bound by initial levels
+    attention = Attention(Q=EYE, K=EYE, V=np.diag([1.0, -0.4]))
+    tokens = np.random.default_rng(2).uniform(-5, 5, (6, 2))
+    assert motion.bounded(attention, tokens, 6.0)["outcome"] is False
+
+
+def test_a_jordan_block_that_hardly_falls_has_no_pair() -> None:
+    # rounding splits the double eigenvalue -0.007 by 3e-9 i, of which no period is waited for
+    case = {"kind": "jordan", "d": 3, "seed": [0, 100, 4], "n": 8, "until": 6.0}
+    found = theorem_4_2.run_case(case)
+    # t e^(-lambda t) over twice the depth 60 / lambda: log 2 / 60 of the exponent
+    assert found["growth"] == pytest.approx(found["growth_expected"], rel=0.02)
+
+
+def test_levels_are_named_by_their_place() -> None:
+    from studies.statements.theorem_4_2.drawing import _named
+
+    assert _named({"kind": "triple", "ends": [-2.0, 0.0, 3.0]}) == [("a", -2.0), ("b", 3.0), ("0", 0.0)]
+    assert _named({"kind": "triple", "ends": [2.0]}) == [("b", 2.0)]
+    assert _named({"kind": "symmetric", "ends": [-1.0, 1.0]})[-1] == ("0", 0.0)

@@ -67,21 +67,26 @@ def test_the_forms_agree_where_the_projector_commutes(rng) -> None:
     assert np.abs(printed - triple.basis.T @ B @ triple.basis).max() < 1e-13
 
 
-def test_ends_of_a_line_are_enclosed_where_leaders_are_shared(monkeypatch) -> None:
-    # F a line, and two tokens that are mirror images share the lead for ever
-    tokens = np.array([[6.0, 2.0], [6.0, -2.0], [1.0, 0.1], [-5.0, 0.0]])
-    attention = draws.attention(np.eye(2), np.diag([1.0, -0.8]))
+@pytest.mark.parametrize("dim", [1, 2])
+def test_shared_leaders_are_decided_by_a_bound(dim: int, monkeypatch) -> None:
+    # two tokens that are mirror images in the last coordinate share the lead for ever, at an end of a line or a corner
+    ends = np.array([[6.0], [-5.0]] if dim == 1 else [[6.0, 6.0], [-6.0, 6.0], [0.0, -7.0]])
+    tokens = np.vstack([np.hstack([np.repeat(ends, 2, axis=0), [[2.0], [-2.0]] * len(ends)]), np.full(dim + 1, 0.1)])
+    attention = draws.attention(np.eye(dim + 1), np.diag([1.0] * dim + [-0.8]))
     monkeypatch.setattr(theorem_5_2, "start", lambda _: (attention, tokens))
-    config = theorem_5_2.Config(n=4, depths=5)
+    config = theorem_5_2.Config(n=len(tokens), depths=5)
     result = theorem_5_2.run_case(theorem_5_2.cases(config)[0])
     assert result["holds"] and not result["decided"]
-    assert result["enclosed"] < 1e-5
+    assert (result["dim_F"], result["ends"]) == (dim, len(ends))
+    assert result["width"] < 1e-5
     assert result["outside"] <= result["outside_bound"]
     found = theorem_5_2.summary(config, [result] * 6)
     by_name = {verdict.statement: verdict for verdict in verdicts(found)}
     assert (by_name["Theorem 5.2"].held, by_name["Section 10, S with <Aw, Av>"].undecided) == (6, 6)
-    assert "in 6 more draws leaders are shared" in by_name["Theorem 5.2"].measured
-    assert "ends enclosed" in theorem_5_2.table(found)
+    said = "F is a line" if dim == 1 else "in 3 groups"
+    assert "In 6 more draws tokens share leaders" in by_name["Theorem 5.2"].measured
+    assert said in by_name["Theorem 5.2"].measured
+    assert "enclosed" in theorem_5_2.table(found)
 
 
 def test_a_triple_that_is_none_is_said_to_be(monkeypatch) -> None:

@@ -40,6 +40,15 @@ def test_tokens_forget_how_they_began(shown) -> None:
         assert np.array(row["scaled_spectra"][-1]) == pytest.approx(1, abs=0.06)
 
 
+def test_three_tokens_in_space_do_not_span_it() -> None:
+    case = {"task": "run", "kind": study.KINDS.index((3, 3, 5.0, "one-sided")), "depth": 100.0, "times": 21}
+    results = [study.run_case(case | {"kind": kind, "seed": [0]}) for kind in (case["kind"], 0)]
+    rows = [study._row(result) for result in results]
+    assert [(row["spans"], len(row["scaled_spectra"][-1])) for row in rows] == [(False, 2), (True, 2)]
+    searches = [{"n": 2, "d": 1, "size": 0.3, "least": 0.1, "starts": 1, "scaled": 1.0}]
+    assert "in 1 of 2 draws that is less than R^d" in study._verdicts(rows, searches, 100.0)[0].measured
+
+
 def test_the_integrated_identity_has_no_error_but_that_of_the_steps(shown) -> None:
     # the stepper's relative tolerance is 1e-10
     assert max(row["identity"] for row in shown["rows"]) < 1e-8

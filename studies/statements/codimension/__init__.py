@@ -10,7 +10,10 @@ and e^{-tM} tends to 0: so the limits are the leaders' L z, and the question is 
 `settle` finds them if the eigenvalue of largest real part is real, unless tokens share leaders for ever. If it is a
 complex pair, leaders within a cluster change for ever. In both cases `rotating.settle_turning` counts clusters at rest;
 of a pair there may be pi / arcsin rho, rho the sine of the angle by which the direction in which tokens look at each
-other swings. What neither decides counts as not decided.
+other swings. If the leading eigenvalue comes more than once, F its eigenspace, and tokens share leaders, groups are
+counted of which a bound for all later depths shows that they stay apart in F (`particles.corners`). There are at least
+as many limits, so that four groups are an exception; three or fewer tell nothing. What none of this decides counts as
+not decided.
 
 Draws: V = S D S^{-1} with prescribed D and random S, or Gaussian; Q = K = I or Q^T K > 0 at random; d = 2 to 6. An
 exception is kept with its V, B, tokens, seed and limits: as arrays in its case, and in the summary, from which
@@ -19,6 +22,7 @@ exception is kept with its V, B, tokens, seed and limits: as arrays in its case,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +32,7 @@ from scipy.linalg import expm
 
 from particles import Attention
 from particles.checks import Array, Problems
+from particles.corners import corners
 from particles.geometry import distinct
 from particles.leading import leading
 from particles.settled import settle
@@ -54,6 +59,7 @@ KINDS = {
     "identity": "V = I",
 }
 _TURNING = ("gaussian", "pair leads", "normal pair leads")
+_FEW = 3  # limits, at most, by the conjecture
 _SIMPLE = 1e-3  # of it: a lesser lead does not show at the depths that are reached
 _SAME = 1e-6  # of the largest limit: closer ones are one; leaders are known to 1e-8 and better
 
@@ -134,17 +140,19 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
     attention = draws.attention(B, V)
     found = np.linalg.eigvals(V)
     k, L = growing(V)
-    leaders, limits, depth, undecided, turning = _limits(attention, tokens, L, case["until"])
-    separate = _distinct(limits)
+    seen = _limits(attention, tokens, L, case["until"])
+    separate = _distinct(seen.limits)
+    number = len(separate) if seen.undecided == 0 else None
     return {
-        "rest": None if turning is None else turning.told,
+        "rest": seen.rest,
+        "at_least": seen.at_least,
         "k": k,
         "eigenvalues": [[float(z.real), float(z.imag)] for z in found[np.argsort(-found.real)]],
-        "depth": depth,
-        "undecided": undecided,
-        "leaders": leaders,
-        "number": len(separate) if undecided == 0 else None,
-        "outcome": len(separate) <= 3 if undecided == 0 else None,
+        "depth": seen.depth,
+        "undecided": seen.undecided,
+        "leaders": seen.leaders,
+        "number": number,
+        "outcome": None if number is None else number <= _FEW,
         "V": V,
         "B": B,
         "start": tokens,
@@ -153,10 +161,20 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _limits(
-    attention: Attention, tokens: Array, L: Array, until: float
-) -> tuple[NDArray[np.intp], Array, float, int, Turning | None]:
-    """Return whom each token follows, these tokens' L z (m, k), depth, how many are undecided, and what is at rest."""
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is known of the limits of L z: of which tokens (n,) they are, and these tokens' L z (m, k)."""
+
+    leaders: NDArray[np.intp]
+    limits: Array
+    depth: float
+    undecided: int
+    rest: dict[str, Any] | None = None  # of clusters at rest
+    at_least: bool = False  # whether there may be more limits
+
+
+def _limits(attention: Attention, tokens: Array, L: Array, until: float) -> _Seen:
+    """Return whom each token follows, or of which cluster or group it is, and where these are."""
     V = attention.heads[0][1]
     horizon = until / float(np.linalg.eigvals(V).real.max())
     if leading(attention, Problems()) is not None:
@@ -165,7 +183,13 @@ def _limits(
             turning = settle_turning(attention, tokens, 2 * horizon)
             if turning.decided:
                 return _resting(turning, L, V)
-        return late.leaders, late.limit[late.leading] @ L.T, late.depth, int((~late.decided).sum()), None
+        if not late.decided.all() and not _simple(V):
+            grouped = corners(attention, tokens, until=2 * horizon)
+            if len(grouped.centres) > _FEW:
+                first = np.unique(grouped.group, return_index=True)[1][grouped.group]
+                return _Seen(first, _parts(grouped.tokens, first, grouped.depth, L, V), grouped.depth, 0, at_least=True)
+        undecided = int((~late.decided).sum())
+        return _Seen(late.leaders, late.limit[late.leading] @ L.T, late.depth, undecided)
     return _resting(settle_turning(attention, tokens, 2 * horizon), L, V)
 
 
@@ -175,9 +199,16 @@ def _simple(V: Array) -> bool:
     return len(V) == 1 or bool(reals[-1] - reals[-2] > _SIMPLE * reals[-1])
 
 
-def _resting(turning: Turning, L: Array, V: Array) -> tuple[NDArray[np.intp], Array, float, int, Turning]:
-    parts = turning.tokens[np.unique(turning.clusters)] @ L.T @ expm(-turning.depth * (L @ V @ L.T)).T
-    return turning.clusters, parts, turning.depth, 0 if turning.decided else len(turning.tokens), turning
+def _resting(turning: Turning, L: Array, V: Array) -> _Seen:
+    undecided = 0 if turning.decided else len(turning.tokens)
+    parts = _parts(turning.tokens, turning.clusters, turning.depth, L, V)
+    return _Seen(turning.clusters, parts, turning.depth, undecided, turning.told)
+
+
+def _parts(tokens: Array, clusters: NDArray[np.intp], depth: float, L: Array, V: Array) -> Array:
+    """Return L z of the one token of each cluster by which it is known, from raw tokens at that depth."""
+    found: Array = tokens[np.unique(clusters)] @ L.T @ expm(-depth * (L @ V @ L.T)).T
+    return found
 
 
 def _distinct(points: Array) -> Array:

@@ -22,7 +22,7 @@ def drawn(summary: dict[str, Any]) -> Figure:
         kept.setdefault(found.kind, found)
     shown = [kept[kind] for kind in _FIRST if kind in kept][:_SHOWN]
     drawing = Figure(figsize=(9.6, 6.2), layout="constrained")
-    grid = drawing.add_gridspec(2, _SHOWN)
+    grid = drawing.add_gridspec(2, max(1, len(shown)))
     _counts(drawing.add_subplot(grid[0, :]), summary["counts"])
     panels = [drawing.add_subplot(grid[1, k]) for k in range(len(shown))]
     for axes, found in zip(panels, shown, strict=True):

@@ -113,7 +113,7 @@ def _verdict(kind: str, words: str, rows: list[dict[str, Any]]) -> Verdict:
     if kind in ("identity", "multiple"):
         measured += (
             " The limits are corners of a polytope (Theorems 3.1, 5.2), of which there may be more than three: as"
-            " printed, the conjecture forgets to ask for a simple leading eigenvalue."
+            " printed, the conjecture also admits a multiple leading eigenvalue."
         )
     elif kind == "normal pair leads":
         measured += (
@@ -129,6 +129,12 @@ def _verdict(kind: str, words: str, rows: list[dict[str, Any]]) -> Verdict:
             f" most {max(rest['left'] for rest in rests):.0e} of their distance left to move"
         )
         measured += f"; in {certain} these are shown to stay apart." if certain else "."
+    grouped = [row["number"] for row in rows if row["at_least"]]
+    if grouped:
+        measured += (
+            f" In {len(grouped)} of them leaders are shared and limits are counted as groups that a bound for all later"
+            f" depths shows to stay apart, {min(grouped)} to {max(grouped)}: there may be more."
+        )
     return Verdict.of(
         f"Codimension conjecture, {words}",
         "With k eigenvalues of positive real part, tokens tend to at most three parallel subspaces of codimension k.",
@@ -166,7 +172,7 @@ def table(summary: dict[str, Any]) -> str:
             row["head"],
             f"{row['depth']:.2f}",
             str(row["undecided"]),
-            "-" if row["number"] is None else str(row["number"]),
+            "-" if row["number"] is None else f"{'at least ' * row['at_least']}{row['number']}",
             {True: "agrees", False: "does not", None: "not decided"}[row["outcome"]],
         ]
         for row in summary["rows"]

@@ -22,7 +22,7 @@ PRINTED_EIGENVALUES: dict[int, list[complex]] = {
     12: [1, 0.1 + 0.08j, 1 - 0.08j],
     13: [1, -0.05 + 0.25j, -0.05 - 0.25j],
 }
-PRINTED_VECTORS = {6: [0.76, 0.65], 12: [0.38, 0.8, 0.47]}
+PRINTED_VECTORS = {6: [0.76, 0.65], 12: [0.38, 0.8, 0.47], 13: [-0.3, -0.8, -0.45]}
 LATE = 60.0  # depth: e^{-t min Re lambda} is 60 in Fig. 6 and 27 in Fig. 13, e^{-lambda_1 t} below 1e-25
 
 
@@ -48,6 +48,14 @@ def measured(figure: int, rng: np.random.Generator) -> dict[str, Any]:
             inside = [np.ptp(seen[late.decided & (late.leaders == leader)]) for leader in late.leading]
             rows[f"{key}_{name}"] = float(max(inside)) / float(np.ptp(late.limit @ row))
     return rows
+
+
+def vector_errors(printed: list[float], right: list[float]) -> tuple[float, float]:
+    """Return how far a printed vector is from a unit eigenvector, whatever its sign: as it stands, and rescaled."""
+    found, unit = np.array(printed), np.array(right)
+    unit = unit * np.sign(unit @ found)
+    as_printed, rescaled = (float(np.abs(v - unit).max()) for v in (found, found / np.linalg.norm(found)))
+    return as_printed, rescaled
 
 
 def conjugate_closed(values: list[complex]) -> bool:

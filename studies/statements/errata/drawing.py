@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 from studies.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION
 
+_LEAST = 1e-18  # a width below this is drawn here
+
 
 def drawn(summary: dict[str, Any]) -> Figure:
     """Return the counterexample to (6.5), widths along both eigenvectors, speeds over depth, and the rates."""
@@ -42,10 +44,11 @@ def _widths(axes: Any, rows: list[dict[str, Any]]) -> None:
     for k, (key, color, name) in enumerate(
         (("right", VERMILION, "with $\\varphi_1$"), ("left", BLUE, "with $\\varphi_1^*$"))
     ):
-        widths = [max(row[f"{key}_late"], 1e-20) for row in rows]
-        axes.bar(places + 0.38 * (k - 0.5), widths, 0.36, bottom=1e-20, color=color, label=name)
-    axes.set_yscale("log")
-    axes.set_ylim(1e-20, 1e4)
+        widths = np.array([max(row[f"{key}_late"], _LEAST) for row in rows])
+        axes.semilogy(places, widths, "Ds"[k], ms=7, color=color, label=name)
+    axes.axhline(np.finfo(float).eps, color=GREY, ls=":", lw=1.0, label="rounding, $2^{-52}$")
+    axes.set_xlim(-0.5, len(rows) - 0.5)
+    axes.set_ylim(_LEAST / 10, 1e4)
     axes.set_xticks(places, [f"Fig. {row['figure']}\n{row['angle']:.1f}\u00b0" for row in rows])
     axes.set_title("Width of a cluster over the clusters' distance, t = 60", fontsize=9.5)
     axes.legend(fontsize=8)

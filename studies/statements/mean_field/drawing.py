@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from particles.checks import Array
+
 _GATHERING = ("line, uneven", "rectangle")
 _DIVIDED = "slanted B"
 _SMALLEST = 1e-12
@@ -50,7 +52,7 @@ def _gathering(axes: Axes, summary: dict[str, Any], name: str) -> None:
             axes.semilogy(row["times"], np.array(row["far"])[:, 1], color=color, ls=style, lw=1.5, label=label)
     axes.axhline(0.05 * width, color="0.7", lw=0.9, zorder=0)
     axes.set(xlim=(0, 5), ylim=(1e-3 * width, 2 * width), xlabel="t", title=name)
-    axes.set_ylabel("distance to the limit points, 90 % quantile")
+    axes.set_ylabel("distance to the limit points,\n90 % quantile")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7.5)
 
@@ -61,7 +63,8 @@ def _divide(axes: Axes, summary: dict[str, Any]) -> None:
     (left, bottom), (right, top) = start.lower, start.upper
     places = np.array(row["places"])
     if "crossing" in row:
-        height, crossing = np.array(row["across"])[:, 0], np.array(row["crossing"])
+        height, crossing = _to_the_walls(np.array(row["across"])[:, 0], np.array(row["crossing"]), bottom, top)
+        crossing = np.clip(crossing, left, right)
         axes.fill_betweenx(height, left, crossing, color="C0", alpha=0.25, lw=0)
         axes.fill_betweenx(height, crossing, right, color="C1", alpha=0.25, lw=0)
         axes.plot(crossing, height, "k-", lw=1.2, label="the divide")
@@ -73,7 +76,19 @@ def _divide(axes: Axes, summary: dict[str, Any]) -> None:
         xlabel="first coordinate at t = 0", ylabel="second coordinate", title=f"{_DIVIDED}: two of four corners lead"
     )
     axes.set_aspect("equal")
-    axes.legend(fontsize=7.5, loc="upper left")
+    axes.legend(fontsize=7.5, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)
+
+
+def _to_the_walls(height: Array, crossing: Array, bottom: float, top: float) -> tuple[Array, Array]:
+    """Return the divide with an end on either wall: lines are Gauss nodes, and the outermost lie inside the box."""
+    order = np.argsort(height)
+    height, crossing = height[order], crossing[order]
+    for wall, first, second in ((bottom, 0, 1), (top, -1, -2)):
+        slope = (crossing[first] - crossing[second]) / (height[first] - height[second])
+        at = 0 if first == 0 else len(height)
+        end = crossing[first] + slope * (wall - height[first])
+        height, crossing = np.insert(height, at, wall), np.insert(crossing, at, end)
+    return height, crossing
 
 
 def _sharpness(axes: Axes, summary: dict[str, Any]) -> None:
@@ -87,7 +102,8 @@ def _sharpness(axes: Axes, summary: dict[str, Any]) -> None:
         if row["problem"] == "line, uneven" and "gaps" in row:
             times = np.array(row["times"])
             axes.semilogy(times, row["gaps"], "k-", lw=1.5, label="n = infinity")
-            axes.semilogy(times, 2 * np.exp(-2 * times) / row["edges"][-1], "k:", lw=1.1, label="2 e^(-2t) / b")
+            line = 2 * np.exp(-2 * times) / row["edges"][-1]
+            axes.semilogy(times, line, ls=(0, (1, 2)), color="C3", lw=1.5, zorder=4, label="$2e^{-2t}/b$")
     axes.set(xlim=(0, 5), ylim=(_SMALLEST, 20), xlabel="t", title="line, uneven: the row of b/2")
     axes.set_ylabel("b - mean of the row")
     axes.grid(alpha=0.3)
@@ -129,6 +145,6 @@ def _leaders(axes: Axes, summary: dict[str, Any]) -> None:
     ):
         axis.set_ticks(list(ticks), [str(tick) for tick in ticks])
         axis.set_ticks([], minor=True)
-    axes.set(xlabel="n", ylabel="tokens that lead", title="V = I: corners, axes and neither")
+    axes.set(xlabel="n", ylabel="tokens that lead", title="V = I, by the shape they start in")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7.5)

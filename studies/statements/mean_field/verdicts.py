@@ -8,7 +8,7 @@ import numpy as np
 
 from studies.statements.mean_field.moved import PARTICLES
 from studies.statements.mean_field.problems import problems
-from studies.statements.mean_field.rows import masses_of
+from studies.statements.mean_field.rows import mass_error_of, masses_of
 from studies.statements.verdict import Verdict
 
 _UNDECIDED = 1e-3  # of the mass: what may still be near a divide at the last depth
@@ -19,11 +19,13 @@ _LATE = (2.0, 4.0)
 _RATE = 0.02  # of W2 (2t / d)^{1/2}, which tends to 1 like 1 / t
 _GROWTH = 0.1  # slope of log(leaders) against log n above which a number grows like a power
 
+_BOUNDED = {True: "bounded", False: "growing, so no polytope", None: "undecided"}
+
 _COUNTERPARTS = {
-    "Theorem 2.1": "On the line mu_t, rescaled, tends to two Diracs, and almost every row of P to one of them.",
-    "Theorem 3.1": "V = I: mu_t, rescaled, tends to Diracs at those corners of its hull that lead.",
-    "Theorem 4.2": "For a good triple the law of phi_1^*(z) tends to two Diracs.",
-    "Theorem 5.2": "For a good triple with multiplicity the law of pi_F(z) tends to Diracs.",
+    "Theorem 2.1": "on the line mu_t, rescaled, tends to two Diracs, and almost every row of P to one of them.",
+    "Theorem 3.1": "with V = I mu_t, rescaled, tends to Diracs at those corners of its hull that lead.",
+    "Theorem 4.2": "for a good triple the law of phi_1^*(z) tends to two Diracs.",
+    "Theorem 5.2": "for a good triple with multiplicity the law of pi_F(z) tends to Diracs.",
 }
 
 
@@ -38,20 +40,16 @@ def gathering(rows: list[dict[str, Any]]) -> list[Verdict]:
         text = "; ".join(_described(row) for row in own if row["by"] == PARTICLES)
         left = max(row["undecided"] for row in own)
         measured = f"By particles: {text}. Mass not decided at the end: at most {left:.1e}, by any method."
-        verdicts.append(
-            Verdict.of(f"{statement}, n = infinity", f"No statement in the paper. {says}", measured, outcomes)
-        )
+        verdicts.append(Verdict.of(f"{statement}, n = infinity", f"Not said by the paper: {says}", measured, outcomes))
     return verdicts
 
 
 def _described(row: dict[str, Any]) -> str:
     points = ", ".join("(" + ", ".join(f"{x:.3f}" for x in place) + ")" for place in row["places"])
     masses = ", ".join(f"{mass:.4f}" for mass in masses_of(row))
-    error = np.inf if row["mass_error"] is None else row["mass_error"]
-    error = min(error, row.get("divided_error", np.inf))
     late = row["gathered_at"][2]
     when = f"99 % gathered at t = {late:.2f}" if late is not None else "99 % not yet gathered"
-    return f"{row['problem']}: {points} with masses {masses} (+- {error + 1e-12:.0e}), {when}"
+    return f"{row['problem']}: {points} with masses {masses} (+- {mass_error_of(row) + 1e-12:.1e}), {when}"
 
 
 def shrinking(rows: list[dict[str, Any]]) -> list[Verdict]:
@@ -59,7 +57,7 @@ def shrinking(rows: list[dict[str, Any]]) -> list[Verdict]:
     own = [row for row in rows if row["by"] == PARTICLES and row["statement"] != "Theorem 8.5"]
     outcomes = [row["rise"] <= _RISE * row["width"] for row in own]
     worst = max(row["rise"] / row["width"] for row in own)
-    says = "No statement in the paper. The hull of the support, in the coordinates that cluster, shrinks."
+    says = "Not said by the paper: the hull of the support, in the coordinates that cluster, shrinks."
     measured = (
         f"Largest growth of the support function between two depths: {worst:.1e} of the width, over {len(own)} runs."
     )
@@ -85,7 +83,7 @@ def sharp(rows: list[dict[str, Any]], tokens: list[dict[str, Any]]) -> list[Verd
         + f" at t = {_LATE[1]:g}; at t = 3 it is "
         f"{gap:.0e}." + beside
     )
-    says = "Rows of P converge doubly exponentially for n tokens. In the limit of many only like e^{-2t} / z."
+    says = "Not said by the paper: rows of P tend to Diracs only like e^{-2t} / z, not doubly exponentially."
     return [Verdict.of("Remark 2.2, n = infinity", says, measured, outcomes)]
 
 
@@ -117,7 +115,7 @@ def decaying(rows: list[dict[str, Any]]) -> list[Verdict]:
         + ", ".join(f"{decay(row):.4f}" for row in long)
         + f" at t = {long[0]['times'][-1]:g}: the decay is t^(-1/2), not exponential."
     )
-    says = "No statement in the paper. V = -I and B = I: mu_t tends to delta_0, and W2 like (d / 2t)^{1/2}."
+    says = "Not said by the paper: with V = -I and B = I: mu_t tends to delta_0, and W2 like (d / 2t)^{1/2}."
     return [Verdict.of("Theorem 8.5, n = infinity", says, measured, outcomes)]
 
 
@@ -136,12 +134,21 @@ def agreeing(rows: list[dict[str, Any]]) -> list[Verdict]:
     mass, place = (max((row[name] for row in rows if row[name] is not None), default=0.0) for name in ("mass", "place"))
     w1 = max(max(row["w1"]) for row in rows)
     ratio = max(max(np.array(row["w1"]) / np.array(row["w1_allowed"])) for row in rows)
-    says = "Particles and grids, which share nothing but the field, give the same measures, limit points and masses."
+    says = (
+        "Not said by the paper: particles and grids, which share nothing but the field, agree in measures, limit "
+        "points and masses within the errors that both state."
+    )
     measured = (
-        f"Over {len(rows)} pairs: W1 of projections at most {w1:.2g}, and at most {ratio:.2f} of what the two state as "
-        f"errors; masses differ by at most {mass:.1e}, limit points by {place:.2g}."
+        f"Over {len(rows)} pairs: W1 of projections differs by at most {w1:.2g} and {ratio:.2f} of the errors stated, "
+        f"masses by at most {mass:.1e} and {_share(rows, 'mass'):.2f} of them, limit points by at most {place:.2g} and "
+        f"{_share(rows, 'place'):.2f} of them (half a cell at least)."
     )
     return [Verdict.of("Two methods, n = infinity", says, measured, [agrees(row) for row in rows])]
+
+
+def _share(rows: list[dict[str, Any]], name: str) -> float:
+    """Return the largest difference over what both methods state as their errors."""
+    return max((row[name] / row[f"{name}_allowed"] for row in rows if row[name] is not None), default=0.0)
 
 
 def towards(rows: list[dict[str, Any]]) -> list[Verdict]:
@@ -164,7 +171,10 @@ def towards(rows: list[dict[str, Any]]) -> list[Verdict]:
         + "; ".join(texts)
         + "."
     )
-    says = "What 40 tokens do tends to what infinitely many do: masses and places of the limit points, or the size."
+    says = (
+        "Not said by the paper: what 40 tokens do tends to what infinitely many do, in masses and places of the limit "
+        "points or in size."
+    )
     return [Verdict.of("n = 40 to infinity", says, measured, outcomes)]
 
 
@@ -176,14 +186,18 @@ def polytope(growth: list[dict[str, Any]], shapes: list[dict[str, Any]]) -> list
     outcomes = [bounded(row) for row in growth]
     measured = "; ".join(
         f"{row['shape']}: {last[row['shape']]['leaders']:.1f} leaders of {last[row['shape']]['n']} tokens, "
-        f"slope {row['slope']:.2f} +- {row['error']:.2f}"
-        for row in growth
+        f"slope {row['slope']:.2f} +- {row['error']:.2f}, {_BOUNDED[outcome]}"
+        for row, outcome in zip(growth, outcomes, strict=True)
     )
-    says = (
-        "S is finite for n tokens. Does the number of leaders stay bounded as more tokens fill a shape? In a square, "
-        "where corners lead, it does; in a disc it grows about as fast as the hull's vertices, n^{1/3}: no polytope."
-    )
-    return [Verdict.of("Claim 1, n to infinity", says, f"Leaders against n, in log: {measured}.", outcomes)]
+    says = "Not said by the paper: the number of leaders stays bounded as more tokens fill a shape."
+    return [
+        Verdict.of(
+            "Claim 1, n to infinity",
+            says,
+            f"Leaders against n, in log: {measured}. The vertices of a disc's hull grow like n^(1/3).",
+            outcomes,
+        )
+    ]
 
 
 def bounded(row: dict[str, Any]) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,14 +98,16 @@ def figure(summary: dict[str, Any]) -> Figure:
         axes.set_title(f"H = {run['heads']}: {len(rounded)} clusters", fontsize=10)
         axes.set_aspect("equal")
         axes.tick_params(labelsize=8)
-    _bars(drawing.add_subplot(grid[1, :2]), summary)
+    _shares(drawing.add_subplot(grid[1, :2]), summary)
     axes = drawing.add_subplot(grid[1, 2:])
     for k, (family, title) in enumerate(TITLES.items()):
         rows = [r for r in summary["counts"] if (r["family"], r["form"]) == (family, "discrete") and "clusters" in r]
         if rows:
             at = np.array([row["heads"] for row in rows]) * 1.03 ** (k - 2)
             values, errors = ([row[key] for row in rows] for key in ("clusters", "error"))
-            axes.errorbar(at, values, yerr=errors, fmt="o-", ms=4, lw=1.1, capsize=2, color=f"C{k}", label=title)
+            axes.errorbar(
+                at, values, yerr=errors, fmt="o-", ms=4, lw=1.1, capsize=2, color=f"C{k}", label=_indexed(title)
+            )
     axes.set_xscale("log", base=2)
     axes.set_xticks(
         [row["heads"] for row in summary["counts"] if row["family"] == "polytope" and row["form"] == "discrete"]
@@ -114,21 +117,29 @@ def figure(summary: dict[str, Any]) -> Figure:
     axes.legend(fontsize=8, ncols=2, loc="upper left")
     axes.grid(alpha=0.3)
     drawing.suptitle(
-        "Section 12: tokens under H heads, dt = 1; above, V_h = I/H: tokens, the limit polytope, resting places"
+        "Section 12: tokens under H heads, dt = 1; above, $V_h = I/H$: tokens, the limit polytope, resting places"
     )
     return drawing
 
 
-def _bars(axes: Any, summary: dict[str, Any]) -> None:
+def _indexed(title: str) -> str:
+    """Return a title with its indices set as such."""
+    return re.sub(r"\b([VB])_h", r"$\1_h$", title).replace("-I", "\u2212I")
+
+
+def _shares(axes: Any, summary: dict[str, Any]) -> None:
     """Draw the shares of tokens that do not end at a vertex, and inside the polytope."""
     rows = [
         r
         for r in summary["counts"]
         if (r["family"], r["form"]) == ("polytope", "discrete") and r["off_vertices"] is not None
     ]
-    at = np.arange(len(rows))
-    axes.bar(at - 0.2, [row["off_vertices"] for row in rows], 0.4, color="C1", label="not at a vertex")
-    axes.bar(at + 0.2, [row["inside"] for row in rows], 0.4, color="C3", label="inside the polytope")
-    axes.set_xticks(at, [str(row["heads"]) for row in rows])
-    axes.set(xlabel="heads H", ylabel="share of tokens", title="V_h = I/H, B_h > 0")
+    heads = [row["heads"] for row in rows]
+    axes.plot(heads, [row["off_vertices"] for row in rows], "o-", color="C1", label="not at a vertex")
+    axes.plot(heads, [row["inside"] for row in rows], "s--", color="C3", ms=4, label="inside the polytope")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(heads, [str(number) for number in heads])
+    axes.minorticks_off()
+    axes.set(xlabel="heads H", ylabel="share of tokens", title="$V_h = I/H$, $B_h > 0$")
+    axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

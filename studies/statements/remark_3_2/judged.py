@@ -10,6 +10,7 @@ from particles.checks import Array
 from studies.statements.remark_3_2.runs import NEAR, RADIUS
 from studies.statements.verdict import Verdict
 from studies.statements.verdict import table as verdict_table
+from studies.statements.wording import ranging
 from studies.text_table import text_table
 
 FEW = 3.0  # depth of three layers with step 1, or of thirty with the paper's step 0.1
@@ -91,10 +92,15 @@ def _late_rows(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, 
         "draws": len(results),
         "decided": int(whole.sum()),
         "depth": depth[whole].mean(axis=0).tolist() if whole.any() else None,
-        "leaders": np.mean([result["leaders"] for result in results], axis=0).tolist(),
+        "leaders": _means(np.array([result["leaders"] for result in results], dtype=float), np.isfinite(depth)),
         "slope": slope,
         "error": error,
     }
+
+
+def _means(values: Array, known: Array) -> list[float | None]:
+    """Return the mean of each column over the draws that are decided there, None where none is."""
+    return [float(column[here].mean()) if here.any() else None for column, here in zip(values.T, known.T, strict=True)]
 
 
 def _on_rate(rows: list[dict[str, Any]]) -> Verdict:
@@ -102,9 +108,10 @@ def _on_rate(rows: list[dict[str, Any]]) -> Verdict:
     outcomes = [abs(row["exponent"] - 1) <= _EXPONENT if row["settled"] else None for row in rows]
     exponents, delays = ([row[name] for row in settled] for name in ("exponent", "delay"))
     measured = (
-        f"Largest distance to the limit over {len(settled)} draws: e^(-c lambda t) with c from {min(exponents):.6f} to "
-        f"{max(exponents):.6f} after t*; it is d(0) e^(-lambda (t - tau)) with a delay tau of {np.mean(delays):.2f} on "
-        f"average, {max(delays):.2f} at most: single exponential, with the leading eigenvalue as its rate."
+        f"Largest distance to the limit over {len(settled)} draws: e^(-c lambda t) with "
+        f"{ranging('c', exponents, '.6f')} after t*; it is d(0) e^(-lambda (t - tau)) with a delay tau of "
+        f"{np.mean(delays):.2f} on average, {max(delays):.2f} at most: single exponential, with the "
+        "leading eigenvalue as its rate."
     )
     says = "No rate is stated for Theorems 3.1, 4.2, 5.2; convergence is expected to be very quick."
     return Verdict.of("Remark 3.2, rate", says, measured, outcomes)
@@ -131,11 +138,12 @@ def _on_shift(rows: list[dict[str, Any]]) -> Verdict:
     n = sorted({row["n"] for row in rows})[len({row["n"] for row in rows}) // 2]
     own = [row for row in rows if row["n"] == n]
     measured = (
-        f"Tokens of radius r and tokens of radius 1 started at depth log r differ by {largest:.0e} at most; n = {n}: "
+        "For V = I exactly as a later start does: "
+        f"tokens of radius r and tokens of radius 1 started at depth log r differ by {largest:.0e} at most; n = {n}: "
         + ", ".join(f"90 % clustered at t = {_text(row['at'][1])} for radius {row['radius']:g}" for row in own)
         + "."
     )
-    says = "How many layers are few depends on the modulus of the tokens: for V = I exactly as a later start does."
+    says = "How many layers are few depends on the modulus of the tokens."
     return Verdict.of("Remark 3.2, modulus", says, measured, [row["shift"] <= _SHIFT for row in rows])
 
 
@@ -147,16 +155,19 @@ def _on_depth(late: dict[str, Any]) -> Verdict:
     else:
         depths = ", ".join(f"{depth:.2f} (r = {r:g})" for r, depth in zip(late["radii"], late["depth"], strict=True))
         fit = "" if error is None else f"; slope {slope:.2f} +- {error:.2f} in log r from 1 on"
-        one = "; ".join(
-            f"{count:.1f} leaders at r = {r:g}" for r, count in zip(late["radii"][:2], late["leaders"], strict=False)
+        one = ", ".join(
+            f"{count:.1f} at r = {r:g}" for r, count in zip(late["radii"][:2], late["leaders"], strict=False)
         )
-        measured = f"Mean of t* over {late['decided']} of {late['draws']} draws: {depths}{fit}; {one}."
-    says = "The depth t* at which every leader is certain depends on the modulus too: t* = -2 log r + const."
+        measured = (
+            f"Mean of t* over {late['decided']} of {late['draws']} draws: {depths}{fit}. Mean number of leaders where "
+            f"they are decided: {one}."
+        )
+    says = "Not said by the paper: the depth t* at which every leader is certain is -2 log r + const."
     return Verdict.of("Remark 3.2, depth t*", says, measured, [outcome])
 
 
-def _text(depth: float | None) -> str:
-    return "-" if depth is None else f"{depth:.2f}"
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def table(summary: dict[str, Any]) -> str:
@@ -174,7 +185,7 @@ def table(summary: dict[str, Any]) -> str:
             f"{row['radius']:g}",
             f"{100 * row['after few']:.1f} %",
             *(_text(depth) for depth in row["at"]),
-            f"{row['leaders']:.2f}",
+            _text(row["leaders"]),
             str(row["undecided"]),
         ]
         for row in summary["few"]

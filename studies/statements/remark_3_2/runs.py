@@ -79,7 +79,9 @@ def few(case: dict[str, Any]) -> dict[str, Any]:
     unit = rng.uniform(-1, 1, (case["replicas"], case["n"], 2))
     law, times = Rescaled(_plane()), np.arange(round(_DEPTH / _STEP) + 1, dtype=np.float64) * _STEP
     share = np.zeros((len(case["radii"]), len(times)))
-    undecided, lead, shift = [], [], []
+    undecided: list[int] = []
+    lead: list[float | None] = []
+    shift: list[float] = []
     for row, radius in enumerate(case["radii"]):
         # whom all follow shows later for small tokens: see t* in the package's docstring
         end = _DEPTH + 1.0 + 2.0 * max(0.0, -float(np.log(radius)))
@@ -89,7 +91,8 @@ def few(case: dict[str, Any]) -> dict[str, Any]:
         near = np.linalg.norm(path[:, :-1] - limit[:, None], axis=3) <= NEAR * 2
         share[row] = (near & decided[:, None]).mean(axis=(0, 2))
         undecided.append(int((~decided).sum()))
-        lead.append(float(np.mean([len(np.unique(each[sure])) for each, sure in zip(first, decided, strict=True)])))
+        counts = [len(np.unique(each)) for each, sure in zip(first, decided, strict=True) if sure.all()]
+        lead.append(float(np.mean(counts)) if counts else None)
         shift.append(_shifted(law, unit[0], radius))
     return {"times": times, "share": share, "undecided": undecided, "leaders": lead, "shift": shift}
 

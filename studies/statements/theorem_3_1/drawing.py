@@ -46,8 +46,11 @@ def _plane(axes: Any, start: dict[str, Any], title: str, corners: list[int]) -> 
     axes.fill(*outline.T, color=style.SKY, alpha=0.15, lw=0)
     axes.plot(*outline.T, color=style.GREY, lw=1)
     lonely = np.array(start.get("lonely", np.zeros(path.shape[1], bool)))
+    first = int(np.argmax(lonely)) if lonely.any() else -1
     for i in range(path.shape[1]):
-        axes.plot(*path[:, i].T, color=style.ORANGE if lonely[i] else style.BLUE, lw=0.8, alpha=0.6, zorder=2)
+        label = "way of a token in a mirror" if i == first else None
+        colour = style.ORANGE if lonely[i] else style.BLUE
+        axes.plot(*path[:, i].T, color=colour, lw=1.2 if lonely[i] else 0.8, alpha=0.7, zorder=2, label=label)
     axes.scatter(*path[0].T, s=9, color=style.BLUE, zorder=3, label="tokens at t = 0")
     points_of_S(axes, start)
     axes.set_aspect("equal")
@@ -69,12 +72,13 @@ def _space(axes: Any, start: dict[str, Any]) -> None:
     faces = [limit[facet] for facet in start["corners"]]
     art: Any = importlib.import_module("mpl_toolkits.mplot3d.art3d")  # which carries no types
     axes.add_collection3d(art.Poly3DCollection(faces, facecolor=style.SKY, edgecolor=style.GREY, lw=0.6, alpha=0.12))
-    axes.scatter(*np.array(start["path"])[0].T, s=5, color=style.BLUE, depthshade=False)
+    axes.scatter(*np.array(start["path"])[0].T, s=5, color=style.BLUE, depthshade=False, label="tokens at t = 0")
     points_of_S(axes, start)
     axes.set_box_aspect((1, 1, 1))
     axes.tick_params(labelsize=style.TICK, pad=-3)
     form = "B = I" if start["form"] == "I" else "random B > 0"
     axes.set_title(f"n = {start['n']}, {form}, in space", fontsize=style.TITLE)
+    axes.legend(fontsize=style.TICK, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncol=2)
 
 
 def _distances(axes: Any, start: dict[str, Any]) -> None:
@@ -125,11 +129,12 @@ def _beside(axes: Any, summary: dict[str, Any]) -> None:
     axes.semilogx(
         [r["aside"] for r in sure], [r["depth"] for r in sure], "o-", color=style.BLUE, label="t*: vertex decided"
     )
-    if unsure:
-        axes.semilogx([r["aside"] for r in unsure], [0] * len(unsure), "x", color=style.VERMILION, label="not decided")
+    for k, row in enumerate(unsure):  # a whole line: there is no depth to tell
+        label = "not decided at any depth" if k == 0 else None
+        axes.axvline(row["aside"], color=style.VERMILION, ls="--", lw=1.4, label=label)
     axes.set_xlabel("distance of the token from the mirror", fontsize=style.LABEL)
     axes.set_ylabel("depth t*", fontsize=style.LABEL)
-    axes.set_ylim(bottom=-0.15)
+    axes.set_ylim(0, 1.25 * max([row["depth"] for row in sure], default=1.0))
     style.plain(axes, "beside the null set")
     axes.legend(fontsize=style.NOTE)
     axes.grid(alpha=0.3)

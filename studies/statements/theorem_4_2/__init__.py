@@ -46,7 +46,7 @@ class Config(StudyConfig):
     draws: int = Field(1, ge=1)  # for each dimension, and each of Q = K = I and random Q, K
     dims: tuple[Annotated[int, Field(ge=2, le=20)], ...] = Field((2, 3, 5), min_length=1)
     tens: int = Field(0, ge=0)  # draws in d = 10, of 10 tokens at most: some take as long as all others
-    special: int = Field(1, ge=1)  # of the Jordan block, the spectrum in [0, inf), one side, symmetric
+    special: int = Field(1, ge=1)  # of the Jordan block, [0, inf), one side, symmetric: of 10 tokens at most
     tokens: int = Field(8, ge=4)
     screened: int = Field(100, ge=1)
     until: float = Field(6.0, gt=0)  # depth, times lambda_1, at which to stop if a token is undecided
@@ -54,7 +54,7 @@ class Config(StudyConfig):
     @classmethod
     def full(cls, seed: int = 0) -> Config:
         """Return the size a paper would print."""
-        return cls(seed=seed, draws=17, tens=4, special=4, tokens=20, screened=1000)
+        return cls(seed=seed, draws=17, tens=4, special=100, tokens=20, screened=1000)
 
 
 def cases(config: Config) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ def cases(config: Config) -> list[dict[str, Any]]:
     found += [{"kind": "published", "figure": number, "seed": [config.seed, number], **size} for number in FIGURES]
     for kind in ("jordan", "nonnegative", "one side", "symmetric"):
         found += [
-            {"kind": kind, "d": 3 if kind == "jordan" else 2 + k % 2, "seed": [config.seed, 100, k], **size}
+            {"kind": kind, "d": 3 if kind == "jordan" else 2 + k % 2, "seed": [config.seed, 100, k], **few}
             for k in range(config.special)
         ]
     found += [
@@ -111,7 +111,8 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
     if kind == "symmetric":
         half = tokens[: case["n"] // 2]
         tokens = np.concatenate([half, -half, np.zeros((1, case["d"]))])
-        return {**motion.numbers(attention, tokens, case["until"]), "middle": _middle(attention, tokens)}
+        found = motion.numbers(attention, tokens, case["until"], never=1)  # the one in the middle
+        return {**found, "middle": _middle(attention, tokens)}
     return motion.numbers(attention, tokens, case["until"])
 
 

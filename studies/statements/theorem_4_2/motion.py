@@ -25,9 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from particles import Adaptive, Attention, Raw, solve
+from particles import Adaptive, Attention, Raw, Rescaled, solve
 from particles.checks import Array
 from particles.levels import levels
+from particles.march import FINISHED
 from particles.settled import Settled, settle
 from particles.spectrum import GoodTriple, good_triple
 
@@ -38,11 +39,16 @@ _SAME = 1e-7  # of the spread of the levels: closer ones are one value; leaders 
 _ONE = 1e-5  # of the initial spread: levels that have come this close, and can only come closer, are one value
 _STEPS = 20_000
 LATE = (40.0, 400.0)  # depths lambda_1 t
+FOLLOWED = 12.0  # depth lambda_1 t to which (3.1) is solved for Cor. 9.2
 _ROUNDING = 1e-9
+_SPLIT = 1e-5  # of the largest eigenvalue: rounding moves those of a Jordan block of size 2 by 1e-8, and makes pairs
 
 
-def numbers(attention: Attention, tokens: Array, until: float) -> dict[str, Any]:
-    """Return where the levels end, and the lemmas along the way; `until` is the last depth, times lambda_1."""
+def numbers(attention: Attention, tokens: Array, until: float, never: int = 0) -> dict[str, Any]:
+    """Return where the levels end, and the lemmas along the way.
+
+    `until` is the last depth, times lambda_1; of `never` tokens it is known that nothing decides them.
+    """
     triple = good_triple(attention)
     if not triple.holds:
         return {"failed": list(triple.failed), "problems": list(triple.problems)}
@@ -61,7 +67,7 @@ def numbers(attention: Attention, tokens: Array, until: float) -> dict[str, Any]
         "angle": angle(triple),
         "times": path.times,
         "tracks": tracks,
-        **limits(attention, tokens, late, triple),
+        **limits(attention, tokens, late, triple, never),
         **lemmas(attention, path.times, path.points),
         **divergence(attention, late),
     }
@@ -73,10 +79,10 @@ def angle(triple: GoodTriple) -> float:
     return float(np.degrees(np.arccos(min(cosine, 1.0))))
 
 
-def limits(attention: Attention, tokens: Array, late: Settled, triple: GoodTriple) -> dict[str, Any]:
+def limits(attention: Attention, tokens: Array, late: Settled, triple: GoodTriple, never: int = 0) -> dict[str, Any]:
     """Return the values levels tend to: by the leaders, or as a bound encloses them where that decides more tokens."""
     found = followed(late, triple)
-    if not found["undecided"]:
+    if found["undecided"] <= never:
         return found
     other = enclosed(attention, tokens, triple)
     return other if other["undecided"] < found["undecided"] else found
@@ -157,15 +163,15 @@ def divergence(attention: Attention, late: Settled) -> dict[str, Any]:
     """Return the exponent with which decided tokens leave along their hyperplane, and the one expected, -min Re lambda.
 
     It is read off |z_i(t) - z_L| between two late depths, whole periods of the eigenvalue apart if that is complex;
-    None if no real part is negative, or if no token follows another.
+    None if no real part is visibly negative, or if no token follows another.
     """
     values = np.linalg.eigvals(attention.heads[0][1])
-    least = values[int(np.argmin(values.real))]
+    least, small = values[int(np.argmin(values.real))], _SPLIT * float(np.abs(values).max())
     followers = late.decided & (late.leaders != np.arange(len(late.leaders)))
-    if least.real > -_ROUNDING * np.abs(values).max() or not followers.any():
+    if least.real > -small or not followers.any():
         return {"growth": None, "growth_expected": None}
     span = 60.0 / -least.real
-    if abs(least.imag) > _ROUNDING:
+    if abs(least.imag) > small:
         period = 2 * np.pi / abs(least.imag)
         span = period * np.ceil(span / period)
     apart = [np.linalg.norm(late.rescaled(late.depth + k * span) - late.limit, axis=1)[followers] for k in (1, 2)]
@@ -174,22 +180,33 @@ def divergence(attention: Attention, late: Settled) -> dict[str, Any]:
 
 
 def bounded(attention: Attention, tokens: Array, until: float) -> dict[str, Any]:
-    """Return sup |z| over the run and at late depths, and the bound of Cor. 9.2, for a spectrum in [0, inf).
+    """Return sup |z| over a run and at late depths, and the bound of Cor. 9.2, for a spectrum in [0, inf).
 
-    |z_i| <= sum_k |phi_k| max_j |phi_k^*(z_j(0))| by Lemma 9.1 and the lines after it.
+    |z_i| <= sum_k |phi_k| max_j |phi_k^*(z_j(0))| by Lemma 9.1 and the lines after it. All tokens are followed by (3.1)
+    to `FOLLOWED`, whether or not their leaders are known; those whose leaders are known also in closed form from then
+    on. The bound needs no leaders: a draw holds if nothing passes it, and is undecided if the run does not finish.
     """
     triple = good_triple(attention)
     V = attention.heads[0][1]
     vectors = np.linalg.eig(V)[1]
     start = tokens @ np.linalg.inv(vectors).T
     bound = float((np.linalg.norm(vectors, axis=0) * np.abs(start).max(axis=0)).sum())
+    size = float(np.abs(tokens).max())
+    times = np.linspace(0.0, FOLLOWED / triple.value, _DEPTHS)
+    path = solve(Rescaled(attention), tokens, times, stepper=Adaptive(_TOLERANCE, _TOLERANCE * size, most_steps=_STEPS))
     late = settle(attention, tokens, until=until / triple.value)
     depths = np.array([late.depth, *(depth / triple.value for depth in LATE)])
-    largest = max(float(np.linalg.norm(late.rescaled(t)[late.decided], axis=1).max(initial=0.0)) for t in depths)
-    undecided = int((~late.decided).sum())
-    outcome = None if undecided else largest <= bound * (1 + _ROUNDING)
-    start_size = float(np.linalg.norm(tokens, axis=1).max())
-    return {"largest": largest, "bound": bound, "start": start_size, "undecided": undecided, "outcome": outcome}
+    norms = np.linalg.norm(path.points, axis=2).max(axis=1)
+    settled = [float(np.linalg.norm(late.rescaled(t)[late.decided], axis=1).max(initial=0.0)) for t in depths]
+    largest = max(float(norms.max()), *settled)
+    outcome = largest <= bound + _SOLVED * size if path.status == FINISHED else None
+    return {
+        "largest": largest,
+        "bound": bound,
+        "start": float(norms[0]),
+        "undecided": int((~late.decided).sum()),
+        "outcome": outcome,
+    }
 
 
 def astray(attention: Attention, tokens: Array, left: Array, depth: float) -> dict[str, Any]:

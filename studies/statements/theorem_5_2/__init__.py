@@ -11,8 +11,10 @@ the set of limits is that of Theorem 8.1 for the form B restricted to F,
 
     S = {w in K: |Aw|² = max_j <Aw, Av_j>}.
 
-Where F is a line, pi_F z is a level, and K an interval or a point. Leaders that tokens share for long do not matter
-there: a bound shows to which end each token tends (`particles.levels`), and encloses the ends.
+Leaders that tokens share for long do not matter to a bound for all later depths. Where F is a line, pi_F z is a level
+and K an interval or a point: the bound shows to which end each token tends, and encloses the ends (`particles.levels`).
+Elsewhere it shows near which vertex of K each token ends, and how near (`particles.corners`): a verdict on the boundary
+of K to that width, and none on S.
 
 Section 10 prints pi_F A w for A w here. These are different forms unless pi_F commutes with A, and with the printed one
 a vertex of K may fail to be in S. Both are computed.
@@ -29,10 +31,10 @@ from scipy.linalg import sqrtm
 from particles import Adaptive, Attention, Raw, settle, solve
 from particles.checks import Array
 from particles.geometry import Hull, limit_points
-from particles.levels import levels
 from particles.spectrum import GoodTripleWithMultiplicity, good_triple_with_multiplicity
 from studies.contract import StudyConfig
 from studies.statements import draws, verdict
+from studies.statements.enclosed import enclosed, told
 from studies.statements.theorem_3_1 import polytope
 from studies.statements.theorem_3_1.polytope import BOUND, KINDS, largest, reached, vertices_in_S
 from studies.statements.theorem_3_1.random_draws import TOLERANCE, outside, step_errors
@@ -95,8 +97,9 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
     if not triple.holds:
         return numbers
     late = settle(attention, tokens)
-    if late.status != "settled" and triple.multiplicity == 1:
-        numbers |= _enclosed(attention, tokens)
+    if late.status != "settled":
+        numbers |= {"value": triple.value, "dim_F": triple.multiplicity}
+        numbers |= enclosed(attention, tokens, triple.value, simple=triple.multiplicity == 1)
     times = np.linspace(0.0, late.depth + 1.0 / triple.value, case["depths"])
     run = solve(Raw(attention), tokens, times, stepper=Adaptive(TOLERANCE, TOLERANCE))
     if run.status != "finished":
@@ -138,12 +141,6 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _enclosed(attention: Attention, tokens: Array) -> dict[str, Any]:
-    """Return whether each token is shown to tend to an end of K, in a line F, and how well ends are known."""
-    late = levels(attention, tokens)
-    return {} if not late.decided.all() else {"enclosed": late.width, "enclosed_at": late.depth}
-
-
 def _printed_form(B: Array, triple: GoodTripleWithMultiplicity) -> Array:
     """Return the form |pi_F A w|² on F that Section 10 prints."""
     printed = triple.onto @ np.real(sqrtm(B)) @ triple.basis
@@ -177,7 +174,7 @@ def summary(config: Config, results: list[dict[str, Any]]) -> dict[str, Any]:
         "headline": {
             "draws": len(rows),
             "decided": len(known),
-            "enclosed": sum("enclosed" in row for row in rows),
+            "enclosed": sum("ends" in row for row in rows),
             "in_S": sum(reached(row) is True for row in rows),
             "vertices_hold": all(row["vertices_hold"] for row in known),
             "not_in_printed_S": sum(row["tokens_not_in_printed"] > 0 for row in known),
@@ -195,13 +192,6 @@ def _verdicts(rows: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[V
     growing = [row for row in known if row["rate"] is not None]
     missing = [row for row in known if row["tokens_not_in_printed"]]
     run = [row for row in rows if "outside" in row]
-    enclosed = [row for row in rows if "enclosed" in row]
-    by_bound = ""
-    if enclosed:
-        by_bound = (
-            f"; in {len(enclosed)} more draws leaders are shared, F is a line, and a bound shows that every token "
-            f"tends to an end of K, ends known to {largest(enclosed, 'enclosed'):.1e} of the larger"
-        )
     return [
         Verdict.of(
             "Definition 5.1",
@@ -218,8 +208,8 @@ def _verdicts(rows: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[V
             f"{farthest * np.exp(-40):.1e} at lambda t = 40; {sum(row['to']['vertex'] for row in known)} of "
             f"{sum(row['n'] for row in known)} tokens tend to vertices, of which K has {min(vertices)} to "
             f"{max(vertices)} where F is a plane or space; at lambda (t - t*) = 1 the solver is within "
-            f"{largest(known, 'against_run'):.1e} of that{by_bound}",
-            [True if "enclosed" in row else reached(row) for row in rows],
+            f"{largest(known, 'against_run'):.1e} of that.{told(rows)}",
+            [True if "ends" in row else reached(row) for row in rows],
         ),
         Verdict.of(
             "Section 10, hull",
@@ -275,7 +265,7 @@ def table(summary: dict[str, Any]) -> str:
     rows = []
     for row in summary["rows"]:
         if not row["decided"]:
-            said = "ends enclosed" if "enclosed" in row else "undecided" if row["holds"] else "; ".join(row["problems"])
+            said = "enclosed" if "ends" in row else "undecided" if row["holds"] else "; ".join(row["problems"])
             rows.append([row["setting"], said, *[""] * 6])
             continue
         S = "+".join(str(row["kinds"][kind]) for kind in KINDS)
