@@ -30,13 +30,14 @@ def gap_on_root(length: float, slack: float, scale: float, p: float) -> float:
     return length if log_share >= 0 else -length * math.expm1(math.log1p(-math.exp(log_share)) / p)
 
 
-def mean_length(steps: Array, masses: Array, p: float) -> float:
-    """Return (sum_k masses_k |steps_k|^p)^{1/p}, with no power that overflows."""
+def mean_length(steps: Array, masses: Array, p: float) -> tuple[float, float]:
+    """Return (sum_k masses_k |steps_k|^p)^{1/p} without overflow, and that sum over the longest step's own power."""
     size = float(np.abs(steps).max()) or 1.0
     lengths = np.linalg.norm(steps / size, axis=1)
     longest = float(lengths.max()) or 1.0
     with np.errstate(under="ignore"):
-        return size * longest * float(masses @ (lengths / longest) ** p) ** (1 / p)
+        share = float(masses @ (lengths / longest) ** p)
+    return size * longest * share ** (1 / p), share
 
 
 def scaled(x: Array, y: Array, a: Array, b: Array, p: float) -> tuple[Array, Array, float]:

@@ -65,7 +65,8 @@ class TestDistances:
 
     def test_it_is_sharp_for_normal_laws(self) -> None:
         mu, nu = known.plane_gaussian(), Gaussian([0.0, 1.0], [[1.0, 0.2], [0.2, 0.5]])
-        assert gelbrich(mu, nu) == compared(mu, nu, 1)[0]
+        distance = compared(mu, nu, 1)[0]
+        assert distance * (1 - 1e-12) < gelbrich(mu, nu) <= distance  # it leaves out its own rounding
 
 
 class TestVerdicts:
