@@ -62,17 +62,24 @@ class Config(StudyConfig):
     """Sizes of the study of Remark 7.9."""
 
     draws: int = Field(12, ge=1)
+    triples: int = Field(0, ge=0)  # of three tokens at random, beside those that are named
     offsets: tuple[float, ...] = Field((1.0, 0.5, 0.3, 0.2, 0.1), min_length=1)
 
     @classmethod
     def full(cls, seed: int = 0) -> Config:
         """Return the size a paper would print."""
-        return cls(seed=seed, draws=200, offsets=(1.0, 0.7, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07, 0.05))
+        return cls(
+            seed=seed, draws=200, triples=97, offsets=(1.0, 0.7, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07, 0.05)
+        )
 
 
 def cases(config: Config) -> list[dict[str, Any]]:
     """Return the remark's tokens for each eps, random pairs, three tokens, and random tokens."""
-    axis = ((1.0, 1.0, 0.3), (1.0, 0.5, -0.4), (2.0, 1.5, 1.9))
+    axis = [(1.0, 1.0, 0.3), (1.0, 0.5, -0.4), (2.0, 1.5, 1.9)]
+    rng = np.random.default_rng([config.seed, 3])
+    for _ in range(config.triples):
+        a, b, share = rng.uniform((0.5, 0.3, 0.0), (2.0, 1.5, 0.95)).tolist()
+        axis.append((a, b, share * a))
     return [
         *({"task": "remark", "eps": eps} for eps in config.offsets),
         *({"task": "pair", "dim": 2 + k % 3, "seed": [config.seed, 1, k]} for k in range(config.draws)),
@@ -262,6 +269,7 @@ def _verdicts(rows: list[dict[str, Any]], by: dict[str, list[dict[str, Any]]]) -
         else "No run in double precision was long enough to lose this."
     )
     three = by["three"]
+    drawn = f", {len(three) - 3} of them at random with 0 < c < a," if len(three) > 3 else ""
     counts = ", ".join(f"{row['clusters']} clusters and rank {row['rank']}" for row in three[:1])
     random = [row for row in by["random"] if row["rank"] is not None]
     equal = sum(row["rank"] == row["clusters"] for row in random)
@@ -294,8 +302,8 @@ def _verdicts(rows: list[dict[str, Any]], by: dict[str, list[dict[str, Any]]]) -
         Verdict.of(
             "Remark 7.9, three tokens",
             "The rank of P* is not in full generality the number of clusters.",
-            f"Three tokens show it: (a, b), (a, -b), (c, 0) end with {counts}, the third token halfway between the "
-            f"other two. The rows of P* are e_1, e_2 and (e_1 + e_2)/2.",
+            f"Three tokens show it: (a, b), (a, -b), (c, 0){drawn} end with {counts}, the third token halfway between "
+            f"the other two. The rows of P* are e_1, e_2 and (e_1 + e_2)/2.",
             [None if (same := _same(row)) is None else not same and row["error"] < _PAIR_ERROR for row in three],
         ),
         Verdict.of(
@@ -323,7 +331,8 @@ def table(summary: dict[str, Any]) -> str:
     ]
     heading = ["eps", "takes off at", "log w", "error", "of its leading term", "P lost in doubles at"]
     three = [
-        [str(row["tokens"]), str(row["clusters"]), str(row["rank"]), f"{row['error']:.0e}"] for row in summary["three"]
+        [str(row["tokens"]), str(row["clusters"]), str(row["rank"]), f"{row['error']:.0e}"]
+        for row in summary["three"][:3]
     ]
     return "\n".join(
         [

@@ -46,7 +46,7 @@ class Config(StudyConfig):
     @classmethod
     def full(cls, seed: int = 0) -> Config:
         """Return the size a paper would print."""
-        return cls(seed=seed, draws=20, radii=(0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0), replicas=100, settled=25)
+        return cls(seed=seed, draws=20, radii=(0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0), replicas=100, settled=100)
 
 
 def cases(config: Config) -> list[dict[str, Any]]:
