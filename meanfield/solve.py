@@ -76,20 +76,37 @@ def solve(
     if lawful and dynamics.step is not None:
         problems.add("`dynamics` must be continuous in t; the discrete law, dt given, moves tokens only.")
     depths = checks.times(times, problems)
-    if not isinstance(mu0, Measure):
-        problems.add(f"`mu0` must be a measure such as Uniform(lower, upper); got {type(mu0).__name__}.")
-    elif lawful and mu0.dim != dynamics.dim:
-        problems.add(f"`mu0` must live in dimension {dynamics.dim}, as the law does; got {mu0.dim}.")
-    if isinstance(method, type) or not hasattr(method, "run"):
-        problems.add(f"`method` must be a method such as ParticleMethod(n=16); got {method!r}.")
-    elif isinstance(mu0, Measure):
-        try:
-            method.check(dynamics, mu0)
-        except ValueError as complaint:
-            problems.add(str(complaint))
+    check_start("mu0", mu0, dynamics if lawful else None, problems)
+    if is_method(method, problems):
+        check_solvable(method, dynamics, "mu0", mu0, problems)
     problems.raise_if_any()
     assert depths is not None
     problem = {"dynamics": dynamics, "mu0": mu0, "times": depths, "method": method}
     keep = checkpoint_at(checkpoint, problem, problems)
     problems.raise_if_any()
     return method.run(dynamics, mu0, depths, progress, keep)
+
+
+def check_start(name: str, start: Any, dynamics: Dynamics | None, problems: checks.Problems) -> None:
+    """Complain unless `start`, the argument `name`, is a measure where the law lives; None if there is no law."""
+    if not isinstance(start, Measure):
+        problems.add(f"`{name}` must be a measure such as Uniform(lower, upper); got {type(start).__name__}.")
+    elif dynamics is not None and start.dim != dynamics.dim:
+        problems.add(f"`{name}` must live in dimension {dynamics.dim}, as the law does; got {start.dim}.")
+
+
+def is_method(method: Any, problems: checks.Problems) -> bool:
+    """Whether `method` is one; complain if not."""
+    if hasattr(method, "run") and not isinstance(method, type):
+        return True
+    problems.add(f"`method` must be a method such as ParticleMethod(n=16); got {method!r}.")
+    return False
+
+
+def check_solvable(method: Method, dynamics: Any, name: str, start: Any, problems: checks.Problems) -> None:
+    """Complain if `start`, the argument `name`, is a measure from which the method cannot solve the problem."""
+    if isinstance(start, Measure):
+        try:
+            method.check(dynamics, start)
+        except ValueError as complaint:
+            problems.add(str(complaint).replace("`mu0`", f"`{name}`"))

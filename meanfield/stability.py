@@ -32,7 +32,7 @@ import numpy as np
 
 from meanfield.coupling import Coupling, moved_coupling, optimal_coupling
 from meanfield.curve import Curve
-from meanfield.solve import Method, solve
+from meanfield.solve import Method, check_solvable, check_start, is_method, solve
 from meanfield.stability_bounds import a_priori_exponent, radius_of
 from meanfield.stability_modes import Modes
 from meanfield.stability_rates import Lift, Rates, lifted, rates_of
@@ -170,20 +170,11 @@ def _check(law: Any, mu0: Any, nu0: Any, times: Any, method: Any, pairs: Any, at
     depths = checks.times(times, problems)
     if depths is not None and depths[0] != 0:
         problems.add(f"`times` must begin at 0; got {depths[0]:.6g}.")
-    runs = hasattr(method, "run") and not isinstance(method, type)
-    if not runs:
-        problems.add(f"`method` must be a method such as ParticleMethod(n=16); got {method!r}.")
+    runs = is_method(method, problems)
     for name, start in (("mu0", mu0), ("nu0", nu0)):
-        if not isinstance(start, Measure):
-            problems.add(f"`{name}` must be a measure such as Uniform(lower, upper); got {type(start).__name__}.")
-            continue
-        if lawful and start.dim != law.dim:
-            problems.add(f"`{name}` must live in dimension {law.dim}, as the law does; got {start.dim}.")
+        check_start(name, start, law if lawful else None, problems)
         if runs:
-            try:
-                method.check(law, start)
-            except ValueError as complaint:
-                problems.add(str(complaint).replace("`mu0`", f"`{name}`"))
+            check_solvable(method, law, name, start, problems)
     checks.count("pairs", pairs, problems)
     checks.count("atoms", atoms, problems)
     if coupling is not None and not callable(coupling):

@@ -10,7 +10,6 @@ still on their way come nearer like e^{-lambda t}, and hulls get narrow.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,8 @@ from particles.abreast import Abreast
 from particles.attention import Attention
 from particles.checks import Array
 from particles.groups import Parted, groups, widths
-from particles.leading import posed
-from particles.modes import Modes, modes
-from particles.narrowed import LATEST, TRUST, narrowed
+from particles.modes import Modes
+from particles.narrowed import TRUST, narrowed
 from particles.settled import SETTLED, UNDECIDED
 
 
@@ -121,13 +119,10 @@ def corners(attention: Attention, tokens: Any, *, until: float | None = None) ->
     >>> late.status, late.group.tolist()
     ('settled', [0, 1, 2, 3, 0, 1])
     """
-    spectrum, start, horizon = posed(attention, tokens, until, LATEST)
-    B, V = attention.heads[0]
-    split = modes(V, B, spectrum)
-    return narrowed(attention, start, split.value, horizon, partial(_looked_at, attention, split))
+    return narrowed(attention, tokens, until, _looked_at, simple=False)
 
 
-def _looked_at(attention: Attention, split: Modes, runs: Abreast) -> Corners:
+def _looked_at(split: Modes, runs: Abreast) -> Corners:
     """Judge the tokens of all runs at one depth."""
     parted = [Parted(split, points, runs.start.log_weights) for points in runs.states]
     group = groups(parted[0])
@@ -142,7 +137,7 @@ def _looked_at(attention: Attention, split: Modes, runs: Abreast) -> Corners:
     else:
         wide = np.max([widths(places, group) for places in seen], axis=0) + 2 * TRUST * error
     return Corners(
-        attention=attention,
+        attention=runs.law.attention,
         depth=runs.depth,
         tokens=checks.frozen(runs.states[0]),
         left=checks.frozen(split.left),

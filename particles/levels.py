@@ -9,7 +9,6 @@ proves that it tends to the very level to which the highest token tends, or the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,8 @@ from particles import checks
 from particles.abreast import Abreast
 from particles.attention import Attention
 from particles.checks import Array
-from particles.leading import posed
-from particles.modes import Modes, modes
-from particles.narrowed import LATEST, TRUST, narrowed
+from particles.modes import Modes
+from particles.narrowed import TRUST, narrowed
 from particles.settled import SETTLED, UNDECIDED
 from particles.sides import sides
 
@@ -119,13 +117,10 @@ def levels(attention: Attention, tokens: Any, *, until: float | None = None) -> 
     >>> late.status, late.side.tolist()
     ('settled', [-1, -1, 1, 1])
     """
-    spectrum, start, horizon = posed(attention, tokens, until, LATEST, simple=True)
-    B, V = attention.heads[0]
-    split = modes(V, B, spectrum)
-    return narrowed(attention, start, split.value, horizon, partial(_looked_at, attention, split))
+    return narrowed(attention, tokens, until, _looked_at, simple=True)
 
 
-def _looked_at(attention: Attention, split: Modes, runs: Abreast) -> Levels:
+def _looked_at(split: Modes, runs: Abreast) -> Levels:
     """Judge the tokens of all runs at one depth."""
     judged = [sides(split, points, runs.start.log_weights) for points in runs.states]
     shrunk = np.exp(-split.value * runs.depth)
@@ -140,7 +135,7 @@ def _looked_at(attention: Attention, split: Modes, runs: Abreast) -> Levels:
     hull = _widened(lows.min(), highs.max(), max(float(np.ptp(lows)), float(np.ptp(highs))))
     count = int((side == 0).sum())
     return Levels(
-        attention=attention,
+        attention=runs.law.attention,
         depth=runs.depth,
         tokens=checks.frozen(runs.states[0]),
         left=checks.frozen(split.left[0]),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from particles.abreast import Abreast
 from particles.attention import Attention
-from particles.measure import Empirical
+from particles.leading import posed
+from particles.modes import Modes, modes
 
 TRUST = 10.0  # by how much what is enclosed is widened, in differences of the runs
-LATEST = 16.0  # in units of 1 / lambda: exponents reach e^32 there, and are known to about 0.1
 
+_LATEST = 16.0  # in units of 1 / lambda: exponents reach e^32 there, and are known to about 0.1
 _TOLERANCE = 1e-10  # of the run whose tokens are returned; a hundredfold for those it is compared with
 _EVERY = 1.0  # of a time 1 / lambda: how often tokens are looked at
 _STEPS = 4000  # at most, from one look to the next; a shared lead asks for e^{lambda_2 t} of them, or more
@@ -40,21 +41,28 @@ _Found = TypeVar("_Found", bound=Enclosed)
 
 
 def narrowed(
-    attention: Attention, start: Empirical, value: float, horizon: float, look: Callable[[Abreast], _Found]
+    attention: Attention, tokens: Any, until: float | None, look: Callable[[Modes, Abreast], _Found], *, simple: bool
 ) -> _Found:
     """Return the best of the depths looked at: where most tokens are decided, and of such where limits are narrowest.
 
-    It ends where all are decided and narrow, at the depth `horizon`, or where the runs need too many steps. `value` is
-    lambda.
+    It ends where all are decided and narrow, at the depth `until`, or where the runs need too many steps.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as `particles.leading.posed` asks; every problem on a line.
     """
-    runs, step = Abreast.of(attention, start, _TOLERANCE), _EVERY / value
-    best = look(runs)
+    spectrum, start, horizon = posed(attention, tokens, until, _LATEST, simple=simple)
+    B, V = attention.heads[0]
+    split = modes(V, B, spectrum)
+    runs, step = Abreast.of(attention, start, _TOLERANCE), _EVERY / split.value
+    best = look(split, runs)
     while not (best.decided.all() and best.width <= _NARROW) and runs.depth + step <= horizon * (1 + 1e-9):
         further = runs.moved(step, _FEWER if best.decided.all() else _STEPS)
         if further is None:
             break
         runs = further
-        found = look(runs)
+        found = look(split, runs)
         if _rank(found) >= _rank(best):
             best = found
     return best

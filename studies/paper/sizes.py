@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from studies.paper.order import ALL
 from studies.paper.stored import Stored
 from studies.registry import GROUPS
+from studies.statements.wording import counted
 
 _ONE = "quick and full"  # the size of a study whose two sizes are the same
 
@@ -37,11 +38,11 @@ def described(present: Sequence[Stored]) -> str:
         by.setdefault(one.size, []).append(one.name)
     single = by.pop(_ONE, [])
     said = [
-        f"{size} in {_studies(len(names))}" + (f" ({', '.join(names)})" if size != main else "")
+        f"{size} in {counted(len(names), 'study', 'studies')}" + (f" ({', '.join(names)})" if size != main else "")
         for size, names in sorted(by.items(), key=lambda item: item[0] != main)
     ]
     if single:
-        said.append(f"{_studies(len(single))} with one size only")
+        said.append(f"{counted(len(single), 'study', 'studies')} with one size only")
     return ", ".join(said) or "none"
 
 
@@ -49,10 +50,6 @@ def _main(present: Sequence[Stored]) -> str:
     """Return which of the two sizes more studies were run in, full if neither."""
     found = [one.size for one in present]
     return max(("full", "quick"), key=found.count)
-
-
-def _studies(count: int) -> str:
-    return f"{count} stud{'y' if count == 1 else 'ies'}"
 
 
 def _grouped(names: Iterable[str]) -> list[str]:

@@ -76,8 +76,8 @@ def _measured(name: str, known: list[dict[str, Any]]) -> str:
     if name == "origin":
         powers = [row["power"] for row in known]
         return (
-            f"d = {dims}: norms at t = {known[0]['t']:g} are at most {away:.2g} of the box and fall like t^p, p from "
-            f"{min(powers):.2f} to {max(powers):.2f} over the last decade."
+            f"d = {dims}: norms at t = {known[0]['t']:g} are at most {away:.2g} of the box and fall like t^p, "
+            f"{ranging('p', powers, '.2f')} over the last decade."
         )
     times = [row["t"] for row in known]
     when = f"at {ranging('t', times, '.1f')}, where e^(lambda t) = 1e10"

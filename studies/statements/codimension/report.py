@@ -11,6 +11,7 @@ import numpy as np
 from particles.checks import Array
 from studies.statements import verdict
 from studies.statements.verdict import Verdict
+from studies.statements.wording import ends
 from studies.text_table import text_table
 
 _FOUR = 4.0  # fewer limits than that are three at most
@@ -133,7 +134,7 @@ def _verdict(kind: str, words: str, rows: list[dict[str, Any]]) -> Verdict:
     if grouped:
         measured += (
             f" In {len(grouped)} of them leaders are shared and limits are counted as groups that a bound for all later"
-            f" depths shows to stay apart, {min(grouped)} to {max(grouped)}: there may be more."
+            f" depths shows to stay apart, {ends(grouped, 'd')}: there may be more."
         )
     return Verdict.of(
         f"Codimension conjecture, {words}",

@@ -8,6 +8,7 @@ import numpy as np
 
 from studies.statements.mean_field.moved import PARTICLES
 from studies.statements.mean_field.problems import problems
+from studies.statements.mean_field.rows import masses_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +69,7 @@ def _divide(axes: Axes, summary: dict[str, Any]) -> None:
         axes.fill_betweenx(height, left, crossing, color="C0", alpha=0.25, lw=0)
         axes.fill_betweenx(height, crossing, right, color="C1", alpha=0.25, lw=0)
         axes.plot(crossing, height, "k-", lw=1.2, label="the divide")
-        for place, mass, color in zip(places, (1 - row["divided"], row["divided"]), ("C0", "C1"), strict=True):
+        for place, mass, color in zip(places, masses_of(row), ("C0", "C1"), strict=True):
             axes.text(0.45 * place[0], 0.45 * place[1], f"mass {mass:.4f}", ha="center", color=color, fontsize=9)
     axes.plot([left, right, right, left, left], [bottom, bottom, top, top, bottom], color="0.4", lw=1.0)
     axes.plot(*places.T, "k*", ms=11, label="limit points")
