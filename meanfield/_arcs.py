@@ -1,4 +1,4 @@
-"""The compiled room of `meanfield.program`: the cheapest arcs of each atom, costs from differences of coordinates."""
+"""The compiled room of the transport program: the cheapest arcs of each atom, and prices that come to rest."""
 
 import numpy as np
 from numba import njit
@@ -92,12 +92,12 @@ def settle(
     v: Array,
     least: float,
     sweeps: int,
-) -> None:
+) -> int:
     """Change prices until u_i + v_j <= c_ij on the arcs, with equality on the plan's: shortest paths (Bellman, Ford).
 
-    Ends when no price moves by more than `least`, or after so many sweeps.
+    Ends when no price moves by more than `least`, or after so many sweeps; returns how many it took.
     """
-    for _ in range(sweeps):
+    for sweep in range(sweeps):
         moved = 0.0
         for e in range(len(costs)):
             over = u[i[e]] + v[j[e]] - costs[e]
@@ -110,4 +110,25 @@ def settle(
                 u[rows[e]] = paid[e] - v[columns[e]]
                 moved = max(moved, under)
         if moved <= least:
-            break
+            return sweep
+    return sweeps
+
+
+@njit(nogil=True, cache=True)
+def settle_table(costs: Array, columns: Indices, u: Array, v: Array, least: float, sweeps: int) -> int:
+    """Change prices as `settle` does, on all arcs of the table and for the plan that sends row i to columns[i]."""
+    for sweep in range(sweeps):
+        moved = 0.0
+        for i in range(len(u)):
+            row, at = costs[i], u[i]
+            for j in range(len(v)):
+                over = v[j] - (row[j] - at)
+                moved = max(moved, over)
+                v[j] = min(v[j], row[j] - at)
+        for i in range(len(u)):
+            paid = costs[i, columns[i]] - v[columns[i]]
+            moved = max(moved, paid - u[i])
+            u[i] = max(u[i], paid)
+        if moved <= least:
+            return sweep
+    return sweeps

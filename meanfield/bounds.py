@@ -29,9 +29,10 @@ from meanfield.blocks import blocks
 from meanfield.costs import carriers, scaled
 from meanfield.gaussian import optimal_map
 from meanfield.line_distance import distance, in_order
-from meanfield.program import Program, solve
+from meanfield.program import Program
 from meanfield.quantiles import quantile
 from meanfield.quantise import quantise
+from meanfield.sharp import solve
 from meanfield.wasserstein import check_pair, gelbrich, is_gaussian_pair, transport
 from particles import checks
 from particles.checks import Array

@@ -26,10 +26,11 @@ from meanfield.costs import carriers, gap_on_root, mean_length, scaled
 from meanfield.curve import Curve
 from meanfield.gaussian import Gaussian, bures
 from meanfield.line_distance import between_flows, distance, monotone
-from meanfield.program import Program, solve_sharply
+from meanfield.program import Program
 from meanfield.push_forward import PushForward
 from meanfield.quantiles import quantile
 from meanfield.quantise import quantise
+from meanfield.sharp import solve_sharply
 from particles import checks
 from particles.checks import Array
 from particles.measure import Empirical, Measure

@@ -52,8 +52,8 @@ def test_drawing_belongs_to_the_studies() -> None:
 
 
 def test_one_file_knows_the_transport_solver() -> None:
-    assert importers("ot") == {"meanfield/program.py"}
-    assert "ot" not in imports(ROOT / "meanfield/program.py", top_level_only=True)
+    assert importers("ot") == {"meanfield/arcs.py"}
+    assert "ot" not in imports(ROOT / "meanfield/arcs.py", top_level_only=True)
 
 
 def test_no_kernel_gives_up_nan() -> None:

@@ -5,9 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
-from meanfield import program
-from meanfield.program import Program, solve
+from meanfield import arcs, transport
+from meanfield.arcs import solve_on_arcs
+from meanfield.assignment import assigned
+from meanfield.program import Program
+from meanfield.sharp import solve
+from particles import Empirical
 
 ROUNDING = 1e-15  # costs and prices are of order one
 
@@ -84,9 +89,55 @@ def test_marginals(case):
     assert (found.masses > 0).all()
 
 
+def split(x, y, a, b, p):
+    """W_p between atoms of masses a_i and b_j, whole numbers, by an assignment of as many atoms of mass 1 each."""
+    x, y = np.repeat(x, a, axis=0), np.repeat(y, b, axis=0)
+    distances = np.linalg.norm(x[:, None] - y, axis=2)
+    found = distances[linear_sum_assignment(distances**p)]
+    return found.max() * np.mean((found / found.max()) ** p) ** (1 / p)
+
+
+CLOUDS = {
+    "apart": lambda rng: [rng.uniform(-0.5, 0.5, (n, 2)) for n in (170, 160)],
+    "a point and a cloud": lambda rng: [size * rng.uniform(-0.5, 0.5, (n, 2)) for n, size in ((170, 1e-3), (160, 1))],
+    "two clusters": lambda rng: [rng.normal(size=(n, 2)) / 300 + np.arange(n)[:, None] % 2 for n in (170, 160)],
+}
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, 6.0, 10.0, 30.0])
+@pytest.mark.parametrize("kind", CLOUDS)
+def test_costs_that_spread_over_many_digits(kind, p):
+    # the solver's tolerance is absolute: costs of 1e-10 of the dearest it takes for equal
+    rng = np.random.default_rng(7)
+    x, y = CLOUDS[kind](rng)
+    a, b = (np.bincount(np.arange(400) * len(points) // 400) for points in (x, y))
+    found = transport(Empirical(x, a / 400), Empirical(y, b / 400), p)
+    assert found.distance == pytest.approx(split(x, y, a, b, p), rel=1e-12, abs=0)
+    assert found.gap <= 1e-10 * found.distance
+
+
+def test_an_assignment_has_prices():
+    for p in (1.0, 2.0, 5.0):
+        case = clouds(90, 90, p=p, weighted=False)
+        found, other = assigned(case), solve_on_arcs(case)
+        exact = linear_sum_assignment(table(case))
+        assert found.cost == pytest.approx(table(case)[exact].mean(), rel=1e-13)
+        assert other.cost == pytest.approx(found.cost, rel=1e-12)
+        assert (table(case) - found.u[:, None] - found.v).min() >= -16 * ROUNDING
+        assert found.slack <= 32 * ROUNDING
+
+
+def test_few_atoms_of_one_mass_are_assigned(monkeypatch):
+    monkeypatch.setattr("ot.emd", None)
+    solve(clouds(100, 100, weighted=False))
+    solve(clouds(300, 300, p=20.0, weighted=False))
+    with pytest.raises(TypeError):
+        solve(clouds(300, 300, weighted=False))
+
+
 def test_all_arcs_at_once_give_the_same_cost(case, monkeypatch):
     few = solve(case)
-    monkeypatch.setattr(program, "_FEW", 1000)
+    monkeypatch.setattr(arcs, "FEW", 1000)
     assert few.cost == pytest.approx(solve(case).cost, rel=1e-12)
 
 
