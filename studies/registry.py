@@ -65,7 +65,7 @@ _FIGURES = (
     _figure(13, "a complex pair with negative real part: rotation in two planes"),
 )
 _STATEMENTS = (
-    _statement("theorem-2-1", "P(t) becomes Boolean on the line; Lemmas 7.2, 7.5, 7.6, 7.8, Remark 2.2"),
+    _statement("theorem-2-1", "P(t) becomes Boolean on the line; Lemmas 7.2, 7.3, 7.5 to 7.8, Remark 2.2"),
     _statement("remark-7-9", "two tokens in the plane, examined"),
     _statement("theorem-3-1", "V = I: the hull shrinks to a polytope, tokens tend to S; Prop. 8.2, Theorem 8.1"),
     _statement("remark-3-2", "how fast tokens gather"),
