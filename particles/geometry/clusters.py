@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from particles import checks
 
+_FAR = 1e9  # of the largest coordinate: all points are closer
+
 
 def clusters(points: Any, tol: float) -> NDArray[np.intp]:
     """Return the label of each point's cluster, numbered from 0 in the order of their first points; shape (n,).
@@ -73,8 +75,9 @@ def linked(points: checks.Array, tol: float) -> NDArray[np.intp]:
     from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
 
-    n = len(points)
-    pairs = cKDTree(points).query_pairs(tol, output_type="ndarray")
+    n, largest = len(points), float(np.abs(points).max())
+    unit = 2.0 ** np.frexp(largest)[1] if largest > 0 else 1.0  # squares of what is 1e160 or 1e-170 are no numbers
+    pairs = cKDTree(points / unit).query_pairs(min(tol / unit, _FAR), output_type="ndarray")
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     labels = connected_components(graph, directed=False)[1]
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)

@@ -6,8 +6,14 @@ given n times, is nothing special. Points closer than tol times the radius are o
 
     K = {x in the affine hull: <normal_f, x> <= offset_f for every facet f},
 
-by qhull where K has dimension 2 to 8. Whether a point is inside is decided by the facets, its distance from outside
-by Wolfe's active set method (`nearest.py`), which is exact to rounding and works in any dimension.
+by qhull where K has dimension 2 to 8. If K is not `_THICK` times tol wide across some facet, or too few points are left
+to span it, the flattest direction counts as flat too, and so on until it is solid in what remains.
+
+Points are taken as they are given: differences of points that are nearly equal are exact, so a hull 1e-14 wide about a
+place of size 1 has all its faces. Points that differ by at most four roundings of the largest coordinate are one.
+
+Whether a point is inside is decided by the facets, its distance from outside by Wolfe's active set method
+(`nearest.py`), which is exact to rounding and works in any dimension.
 """
 
 from __future__ import annotations
@@ -21,8 +27,12 @@ from numpy.typing import NDArray
 from particles import checks
 from particles.checks import Array
 from particles.geometry.clusters import linked
-from particles.geometry.nearest import nearest
+from particles.geometry.nearest import lengths, nearest
 
+_THICK = 4.0  # where a facet and what is across from it are both known to tol
+_LARGEST = 1e300  # a coordinate: sums of a million do not overflow
+_ROUNDINGS = 4
+_FAR = 1e100  # of the radius: from there K looks like a point
 _LARGEST_DIM = 8  # 40 points have 6000 facets in 8 dimensions, and several times more with each further one
 
 
@@ -40,8 +50,6 @@ class Hull:
     ----------
     points : (n, d) array
         The points.
-    dim : int
-        Dimension of the affine hull, from 0 for a single point up to d.
     scale : float
         Radius: the largest distance of a point from the mean, 0 for a single point.
     slack : float
@@ -50,7 +58,7 @@ class Hull:
     Raises
     ------
     ValueError
-        If the points are not finite or `tol` is not positive.
+        If the points are not finite or exceed 1e300, or `tol` is not positive.
 
     Examples
     --------
@@ -66,20 +74,27 @@ class Hull:
         array, relative = checks.points("points", points, problems), checks.positive("tol", tol, problems)
         problems.raise_if_any()
         assert array is not None and relative is not None
+        largest = float(np.abs(array).max())
+        if largest > _LARGEST:
+            raise ValueError(f"`points` must have coordinates of at most {_LARGEST:g}; the largest is {largest:.3g}.")
         self.points = checks.frozen(array)
-        self._centre = array.mean(axis=0)
-        from_centre = array - self._centre
+        # from the first point, as differences of points that are nearly equal are exact
+        self._shift = (array - array[0]).mean(axis=0)
+        from_centre = self._from_centre(array)
         size = float(np.abs(from_centre).max())
-        if size <= 4 * np.finfo(float).eps * np.abs(array).max():  # one point, n times, but for rounding of the mean
+        self._tol = relative
+        if size <= _ROUNDINGS * np.finfo(float).eps * largest:
             self.scale, self.slack = 0.0, size
-            self._axes = np.empty((0, array.shape[1]))
+            self._seen = np.zeros_like(array)
         else:
             self.scale = size * float(np.linalg.norm(from_centre / size, axis=1).max())
             self.slack = relative * self.scale
-            _, sizes, axes = np.linalg.svd(from_centre / self.scale, full_matrices=False)
-            self._axes = axes[sizes > relative * np.sqrt(len(array))]
-        self._tol = relative
-        self.dim = len(self._axes)
+            self._seen = from_centre / self.scale
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the affine hull, from 0 for a single point up to d."""
+        return len(self._axes)
 
     @cached_property
     def vertices(self) -> NDArray[np.intp]:
@@ -92,8 +107,11 @@ class Hull:
         if self.dim == 1:
             return np.sort([int(np.argmin(self._flat[:, 0])), int(np.argmax(self._flat[:, 0]))])
         found = self._first if self.dim > _LARGEST_DIM else self._qhull[1]
-        apart = [np.linalg.norm(nearest(self._flat[found[found != i]] - self._flat[i])[1]) for i in found]
-        corners = np.sort(found[np.array(apart) > self._tol])
+        for i in found:  # one after the other: of a few points round a corner one has to stay
+            others = found[found != i]
+            if np.linalg.norm(nearest(self._flat[others] - self._flat[i])[1]) <= self._tol:
+                found = others
+        corners = np.sort(found)
         return np.array(self._around(corners)) if self.dim == 2 else corners
 
     @property
@@ -115,7 +133,7 @@ class Hull:
     @property
     def offsets(self) -> Array:
         """<normal, x> on each facet, shape (f,)."""
-        return self.scale * self._facets[2] + self.normals @ self._centre
+        return self.scale * self._facets[2] + self.normals @ (self.points[0] + self._shift)
 
     @cached_property
     def faces(self) -> tuple[tuple[int, ...], ...]:
@@ -134,30 +152,40 @@ class Hull:
 
     def slacks(self, x: Any) -> Array:
         """Offset - <normal, x> of every facet at x (m, d), shape (m, f): nonnegative in the hull of a solid set."""
-        return self.offsets - checks.directions("x", x, self.points.shape[1]) @ self.normals.T
+        from_centre = self._from_centre(checks.directions("x", x, self.points.shape[1]))
+        return self.scale * self._facets[2] - from_centre @ self.normals.T
 
     def distance(self, x: Any) -> Array:
         """Distance of x (m, d) from the hull, shape (m,): 0 inside, to about 1e-14 of the scale outside.
 
         Facets, where the hull has up to 8 dimensions, decide what is inside, and Wolfe's method does the rest.
         """
-        from_centre = checks.directions("x", x, self.points.shape[1]) - self._centre
+        from_centre = self._from_centre(checks.directions("x", x, self.points.shape[1]))
         if self.dim == 0:
-            return np.linalg.norm(from_centre, axis=1)
+            return lengths(from_centre)
+        far = np.abs(from_centre).max(axis=1) > _FAR * self.scale
+        if far.any():
+            found = lengths(from_centre)
+            found[~far] = self._distance(from_centre[~far])
+            return found
+        return self._distance(from_centre)
+
+    def _distance(self, from_centre: Array) -> Array:
         flat = from_centre @ self._axes.T
         beside = np.zeros(len(flat))
         if self.dim < self.points.shape[1]:
-            beside = np.linalg.norm(from_centre - flat @ self._axes, axis=1)
+            beside = lengths(from_centre - flat @ self._axes)
         flat /= self.scale
         if self.dim == 1:
             low, high = self._flat[:, 0].min(), self._flat[:, 0].max()
             within = np.maximum(np.maximum(low - flat[:, 0], flat[:, 0] - high), 0.0)
         else:
             within = np.zeros(len(flat))
-            outside, corners = np.ones(len(flat), bool), self._first
+            outside: NDArray[np.bool_] = np.ones(len(flat), bool)
+            corners = self._first
             if self.dim <= _LARGEST_DIM:  # unmerged facets do as well
                 planes, corners = self._qhull
-                outside = (flat @ planes[:, :-1].T + planes[:, -1] > 0).any(axis=1)
+                outside = np.asarray((flat @ planes[:, :-1].T + planes[:, -1] > 0).any(axis=1))
             for i in np.flatnonzero(outside):
                 within[i] = float(np.linalg.norm(nearest(self._flat[corners] - flat[i])[1]))
         return np.hypot(self.scale * within, beside)
@@ -179,22 +207,46 @@ class Hull:
 
     # -- in the affine hull's own coordinates, centred, in units of the scale -----------------------------------------
 
-    @cached_property
-    def _flat(self) -> Array:
-        return (self.points - self._centre) @ self._axes.T / self.scale
+    def _from_centre(self, x: Array) -> Array:
+        return (x - self.points[0]) - self._shift
 
-    @cached_property
+    @property
+    def _axes(self) -> Array:
+        """Orthonormal directions of the affine hull, rows of (dim, d), the flattest last."""
+        return self._solid[0]
+
+    @property
+    def _flat(self) -> Array:
+        return self._solid[1]
+
+    @property
     def _first(self) -> NDArray[np.intp]:
         """The first of each set of equal points."""
-        return np.unique(linked(self._flat, self._tol), return_index=True)[1]
+        return self._solid[2]
 
-    @cached_property
+    @property
     def _qhull(self) -> tuple[Array, NDArray[np.intp]]:
         """Return qhull's facets, (normal, -offset) a row, and indices of what it takes for vertices."""
-        from scipy.spatial import ConvexHull
+        assert self._solid[3] is not None
+        return self._solid[3]
 
-        hull = ConvexHull(self._flat[self._first])
-        return np.unique(hull.equations, axis=0), self._first[np.sort(hull.vertices)]
+    @cached_property
+    def _solid(self) -> tuple[Array, Array, NDArray[np.intp], tuple[Array, NDArray[np.intp]] | None]:
+        """Return directions in which K is solid, and there the points, the first of equal ones, and qhull's facets."""
+        _, sizes, axes = np.linalg.svd(self._seen, full_matrices=False)
+        axes = axes[sizes > self._tol * np.sqrt(len(self._seen))]
+        while True:
+            flat = self._seen @ axes.T
+            if len(axes) < 2:
+                return axes, flat, np.arange(1), None
+            first = np.unique(linked(flat, self._tol), return_index=True)[1]
+            if len(first) > len(axes):
+                if len(axes) > _LARGEST_DIM:
+                    return axes, flat, first, None
+                found = _facets(flat[first])
+                if found is not None and _width(found[0], flat) > _THICK * self._tol:
+                    return axes, flat, first, (found[0], first[found[1]])
+            axes = axes[:-1]
 
     @cached_property
     def _facets(self) -> tuple[tuple[tuple[int, ...], ...], Array, Array]:
@@ -212,7 +264,9 @@ class Hull:
 
     def _merged(self) -> tuple[tuple[tuple[int, ...], ...], Array, Array]:
         """Merge qhull's simplices of one plane: facets are told by the vertices that lie on them."""
-        planes, corners = self._qhull[0], np.sort(self.vertices)
+        (planes, found), corners = self._qhull, np.sort(self.vertices)
+        if len(corners) < len(found):  # facets through a point that was dropped may be off by more than it is
+            planes = (_facets(self._flat[corners]) or self._qhull)[0]
         on = planes[:, :-1] @ self._flat[corners].T + planes[:, -1:] >= -self._tol
         rows: dict[frozenset[int], int] = {}
         for k, row in enumerate(on):
@@ -225,8 +279,25 @@ class Hull:
 
     def _around(self, corners: NDArray[np.intp]) -> list[int]:
         """Return vertices of a plane polygon in order round it, from the least index on; counterclockwise in R²."""
-        from_centre = self.points[corners] - self.points[corners].mean(axis=0)
+        from_centre = self._seen[corners] - self._seen[corners].mean(axis=0)
         axes = np.eye(2) if from_centre.shape[1] == 2 else np.linalg.svd(from_centre, full_matrices=False)[2][:2]
         u, v = axes @ from_centre.T
         order = np.argsort(np.arctan2(v, u), kind="stable")
         return [int(i) for i in corners[np.roll(order, -int(np.argmin(order)))]]
+
+
+def _facets(points: Array) -> tuple[Array, NDArray[np.intp]] | None:
+    """Return qhull's facets of points (n, d), (normal, -offset) a row, and its vertices; None if it finds no body."""
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        hull = ConvexHull(points)
+    except QhullError:
+        return None
+    return np.unique(hull.equations, axis=0), np.sort(hull.vertices)
+
+
+def _width(planes: Array, points: Array) -> float:
+    """Return the least width of points (n, d) across one of their facets."""
+    depth = planes[:, :-1] @ points.T + planes[:, -1:]
+    return float(-depth.min(axis=1).max())

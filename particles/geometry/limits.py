@@ -21,7 +21,8 @@ So a vertex is in S if no other beats it, 0 is in S if it is in K, and every oth
 except where K is flat: then K is a face like any other (and all of it boundary). For the polytope of Theorem 8.1,
 V ⊂ S (Claim 1); for other polytopes a vertex may fail, which `vertex_holds` tells.
 
-Points closer to each other than the hull's slack are counted as one.
+Points closer to each other than tol times the size of K, max_i |Av_i|, are counted as one, and K as flat in directions
+in which it is not wider.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 from particles import checks
 from particles.checks import Array
 from particles.geometry.hull import Hull
-from particles.geometry.nearest import affine_weights
+from particles.geometry.nearest import affine_weights, lengths
 
 SYMMETRY = 1e-12  # of |B|: how far from symmetric rounding may leave B = Q^T K
 
@@ -76,7 +77,7 @@ class LimitPoints:
         """
         if len(self.points) < 2:
             return float("inf")
-        apart = np.linalg.norm(self.points[:, None] - self.points, axis=2)
+        apart = lengths(self.points[:, None] - self.points)
         return float(apart[np.triu_indices(len(apart), 1)].min())
 
     def nearest(self, x: Any) -> tuple[NDArray[np.intp], Array]:
@@ -90,7 +91,7 @@ class LimitPoints:
         targets = checks.directions("x", x, self.points.shape[1])
         if not len(self.points):
             raise ValueError("S is empty: this polytope is no limit of the dynamics.")
-        apart = np.linalg.norm(targets[:, None] - self.points, axis=2)
+        apart = lengths(targets[:, None] - self.points)
         return np.argmin(apart, axis=1), apart.min(axis=1)
 
 
@@ -138,8 +139,10 @@ def limit_points(vertices: Any, B: Any, tol: float = 1e-10) -> LimitPoints:
     trouble = positive_definite_trouble(form)
     if trouble:
         raise ValueError(f"`B` must be symmetric and positive definite: {trouble}.")
+    form = form / float(np.abs(form).max())  # neither a factor of B nor one of K changes anything
     root = np.linalg.cholesky((form + form.T) / 2).T  # any A with A^T A = B does
-    return _limit_points(array, array @ root.T, relative)
+    largest = float(np.abs(array).max())
+    return _limit_points(array, (array / largest if largest > 0 else array) @ root.T, relative)
 
 
 def positive_definite_trouble(B: Array) -> str:
@@ -156,9 +159,9 @@ def positive_definite_trouble(B: Array) -> str:
 
 def _limit_points(points: Array, seen: Array, tol: float) -> LimitPoints:
     """Return S; `seen` are the points as A sees them, in whose plain inner product everything is done."""
-    hull = Hull(seen)
-    size = max(float(np.linalg.norm(seen, axis=1).max()), np.finfo(float).tiny)
+    size = float(np.linalg.norm(seen, axis=1).max()) or 1.0
     slack = tol * size
+    hull = Hull(seen, tol=slack / (Hull(seen).scale or 1.0))
     corners = np.sort(hull.vertices)
     away = hull.normals, hull.offsets, [set(facet) for facet in hull.facets]
     found: list[tuple[Array, str, tuple[int, ...], tuple[int, ...]]] = []

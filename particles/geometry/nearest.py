@@ -71,3 +71,11 @@ def affine_weights(points: Array) -> Array:
         return np.ones(1)
     rest = np.linalg.lstsq((others - base).T, -base, rcond=None)[0]
     return np.concatenate(([1.0 - rest.sum()], rest))
+
+
+def lengths(rows: Array) -> Array:
+    """Return the Euclidean norms of the last axis, also where squares overflow or vanish."""
+    size = np.abs(rows).max(axis=-1, initial=0.0, keepdims=True)
+    size = np.where(size > 0, size, 1.0)
+    norms: Array = size[..., 0] * np.linalg.norm(rows / size, axis=-1)
+    return norms

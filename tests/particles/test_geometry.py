@@ -92,6 +92,64 @@ def test_almost_flat_is_told_by_the_tolerance() -> None:
     assert Hull(points, tol=1e-5).dim == 1
 
 
+@pytest.mark.parametrize("d", [1, 2, 3, 5])
+def test_points_that_differ_by_roundings_are_one_and_others_keep_their_hull(d: int, rng) -> None:
+    place = 1 + rng.uniform(0, 1, d)
+    equal = Hull(place * (1 + np.finfo(float).eps * rng.integers(-1, 2, (6, d))))
+    assert (equal.dim, equal.vertices.tolist()) == (0, [0])
+    simplex = np.vstack([np.zeros(d), np.eye(d)])
+    small = Hull(1 + 2.0**-46 * simplex)  # 1.4e-14, and these points are numbers
+    assert small.dim == d
+    assert sorted(small.vertices) == list(range(d + 1))
+    assert len(small.facets) == d + 1
+    assert (small.slacks(small.points) >= -1e-15 * small.scale).all()  # rounding of differences, not of places
+    assert (small.distance(small.points) <= 1e-15 * small.scale).all()
+
+
+def test_two_points_are_a_segment_wherever_they_are() -> None:
+    # their mean is rounded: from there the two look as if they spanned a plane
+    hull = Hull([[1.0, 2.0, 3.0], [1.0 + 3e-14, 2.0 - 1e-14, 3.0 + 2e-14], [1.0, 2.0, 3.0]])
+    assert (hull.dim, hull.vertices.tolist(), len(hull.facets)) == (1, [0, 1], 2)
+
+
+def test_flat_within_the_tolerance_is_flat() -> None:
+    # a chain of points, each closer than 0.86 tol to the next one, is one point and leaves a segment
+    chain = np.column_stack([np.zeros(6), 0.7e-12 * np.arange(6)])
+    assert Hull(np.vstack([chain, [[1.0, 0.0]]])).dim == 1
+    # of three points round a corner, each within tol of the hull of the others, one stays
+    corner = np.array([[0.0, 0.0], [1.1e-12, 0.0], [0.55e-12, 0.96e-12]])
+    hull = Hull(np.vstack([corner, [[1.0, 1.0], [1.0, -1.0]]]))
+    assert hull.dim == 2
+    assert sum(i < 3 for i in hull.vertices) == 1
+    assert len(hull.facets) == len(hull.vertices) == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_small_set_breaks_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for k in range(60):
+        d, n = int(rng.integers(1, 6)), int(rng.integers(1, 9))
+        x = rng.standard_normal((n, d))
+        flat = rng.standard_normal((n, 1)) @ rng.standard_normal((1, d)) + x * 10.0 ** rng.uniform(-17, -9)
+        apart = x[rng.integers(n, size=n)] + rng.standard_normal((n, d)) * 10.0 ** rng.uniform(-17, -9)
+        points = (1 + x * 10.0 ** rng.uniform(-17, -10), flat, apart, x * 10.0 ** rng.uniform(-16, 0, d))[k % 4]
+        points = points * (1.0, 1e160, 1e-160)[k % 3]
+        hull = Hull(points)
+        assert len(hull.vertices) > hull.dim
+        assert len(hull.facets) > hull.dim or hull.dim == 0
+        # what was merged or counted as flat is off by a few times tol
+        assert hull.distance(points).max() <= 1e-11 * hull.scale + 2 * hull.slack
+        assert np.isfinite(hull.distance(np.zeros((1, d)))).all()
+        assert len(limit_points(points, np.eye(d)).points) >= 1
+
+
+def test_clusters_of_any_size() -> None:
+    line = np.array([[0.0], [1.0], [1.1]])
+    for size in (1e-170, 1e160):  # whose squares are no numbers
+        assert geometry.clusters(size * line, 0.2 * size).tolist() == [0, 1, 1]
+    assert geometry.clusters([[0.0], [0.0]], 0.0).tolist() == [0, 0]
+
+
 def test_scale_and_place_do_not_matter(rng) -> None:
     points, x = rng.standard_normal((30, 3)), 2 * rng.standard_normal((20, 3))
     hull = Hull(points)
@@ -146,6 +204,8 @@ def test_a_circle_has_all_its_points_for_vertices_in_order() -> None:
 def test_bad_points_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`points` must have shape \(n, d\)"):
         Hull([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"`points` must have coordinates of at most 1e\+300; the largest is 2e\+300"):
+        Hull([[2e300], [0.0]])
     with pytest.raises(ValueError, match=r"`points` must be finite(.|\n)*`tol` must be a positive number"):
         Hull([[np.nan]], tol=0)
 

@@ -11,7 +11,7 @@ from particles.steppers import Adaptive
 from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import codimension
-from studies.statements.codimension.rotating import _judged, settle_turning
+from studies.statements.codimension.rotating import _judged, _kept, _within_angle, settle_turning
 from studies.statements.spectra import tilted, with_spectrum
 from studies.statements.stiff import Stiff
 
@@ -112,6 +112,31 @@ def test_a_token_held_by_what_fades_is_not_decided() -> None:
     case = {"kind": "real", "d": 4, "head": "I", "tokens": 10, "until": 4.5, "seed": [0, 0, 12]}
     found = codimension.run_case(case)
     assert found["undecided"] > 0
+
+
+def test_tokens_of_a_cluster_may_part_until_half_a_turn_went_by() -> None:
+    # V normal, no swing, half a turn 3.8: four clusters stand still at depth 6, one of which parts at 6.5
+    case = {"kind": "normal pair leads", "d": 2, "head": "I", "tokens": 10, "until": 7.0, "seed": [0, 5, 10]}
+    found = codimension.run_case(case)
+    assert (found["number"], found["at_least"], found["outcome"]) == (5, False, False)
+    rng = np.random.default_rng(case["seed"])
+    V, eye = codimension.values(rng, case["kind"], 2), np.eye(2)
+    early = settle_turning(Attention(Q=eye, K=eye, V=V), rng.uniform(-5, 5, (10, 2)), 6.0)
+    assert (early.decided, early.parting, len(np.unique(early.clusters))) == (False, True, 4)
+    three = codimension._resting(early, growing(V)[1], V)
+    assert (three.undecided, three.at_least) == (0, True)  # four are four limits, and there may be more
+
+
+def test_limits_of_a_swinging_pair_are_not_seen_under_a_small_angle() -> None:
+    y = np.array([1.0, np.exp(0.5j), -1.0])
+    same = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=bool)
+    assert _within_angle(y, same, np.sin(0.3))  # 0.5 < 2 * 0.9 * 0.3
+    assert not _within_angle(y, same, np.sin(0.27))
+    now = np.array([[0.0, 0.0], [1.0, 0.0], [9.0, 0.0]])
+    turned = now @ np.array([[0.9, 0.44], [-0.44, 0.9]])  # by about 0.45
+    assert _kept(now, now, same, 1.5, True)
+    assert (_kept(now, turned, same, 1.5, True), _kept(now, turned, same, 1.5, False)) == (False, True)
+    assert not _kept(2 * now, now, same, 1.5, False)
 
 
 def test_what_is_not_at_rest_is_not_decided() -> None:

@@ -32,6 +32,13 @@ def test_what_is_shown(shown) -> None:
     assert shown["inside"][-1] == 1
 
 
+def test_how_the_start_was_chosen_depends_on_which_were_run() -> None:
+    result = figure_09.run_case(figure_09.cases(CONFIG)[0])
+    for seed, starts, among in ((0, (52, 147), 160), (1, (147, 153), 2), (0, (147, 3), 2), (0, (3,), 1)):
+        config = CONFIG.model_copy(update={"seed": seed, "starts": starts})
+        assert figure_09.summary(config, [result] * len(starts))["chosen_among"] == among
+
+
 def test_S_is_what_its_definition_says(shown) -> None:
     S, corners = np.array(shown["S"]), np.array(shown["corners"])
     assert np.abs(figure_09.excess(S, corners)).max() < 1e-13  # of squares of size 30
@@ -57,6 +64,8 @@ def test_table_figure_and_film(shown) -> None:
     assert "11 components" in text
     figure = figure_09.figure(shown)
     figure.draw_without_rendering()
+    for said in (text, figure.get_supxlabel()):
+        assert "chosen among 160 random starts" in said
     assert len(figure.axes) == 3
     film = figure_09.film(CONFIG)
     assert film.frames == CONFIG.depths

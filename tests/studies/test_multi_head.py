@@ -107,6 +107,30 @@ def test_heads_that_follow_different_tokens_outgrow_their_sum() -> None:
     assert levels(found)[2] is False
 
 
+def test_a_balanced_head_lets_all_levels_fall_to_0() -> None:
+    # head 1 sees -x, with V_1 = 0.2, head 2 x, with V_2 = 0.8: U = 1, but tokens +-x see 0.6 x, and z falls like 0.8^k
+    attention = Attention(Q=[[[-1.0]], [[1.0]]], K=[[[1.0]], [[1.0]]], V=[[[0.2]], [[0.8]]])
+    found = late(attention, np.array([[2.0], [-2.0]]), np.eye(1), discrete=True)
+    assert (found.shaped, found.falls, found.diverges) == (True, True, False)
+    assert found.rate == pytest.approx(np.log(0.8), abs=1e-12)  # rounding of a product of two numbers
+    assert levels(found) == (1, 0.0, True)
+    timed = late(attention, np.array([[2.0], [-2.0]]), np.eye(1), discrete=False)
+    assert timed.falls
+    assert timed.rate == pytest.approx(-0.4, abs=1e-5)  # e^-0.4 in a unit of depth, with a tolerance of 1e-9 a step
+
+
+def test_a_fall_counts_if_it_is_steady_and_the_shape_at_rest() -> None:
+    at, moving, down = np.array([[1.0], [0.4], [-1.0]]), np.full((3, 1), 0.5), -0.2 * np.arange(9.0)
+    assert levels(Late(9.0, at, moving, down, -0.2, 1e-4)) == (1, 0.0, True)
+    assert levels(Late(9.0, at, moving, down, -0.2, 1e-2))[2] is None
+    assert levels(Late(9.0, at, moving, np.maximum(down, -1.2), -0.2, 1e-4))[2] is None
+    assert levels(Late(9.0, at, moving, down, -0.2, 9e-3, True))[2] is True  # closing
+    faster = Late(9.0, at, moving, -down, 0.2, 1e-4)
+    assert (faster.diverges, levels(faster)[2]) == (True, False)
+    other = Late(9.0, at, moving, down, -0.2, 1e-2)
+    assert levels(Late(9.0, at, moving, down, -0.2, 1e-4, other=other))[2] is None  # a second run has to agree
+
+
 def test_stiff_steps_agree_with_explicit_ones() -> None:
     tokens, B = drawn(1, 6, 2)
     V = np.array([draws.good_triple_values(np.random.default_rng(k), 2) for k in range(2)])

@@ -59,6 +59,7 @@ KINDS = {
     "identity": "V = I",
 }
 _TURNING = ("gaussian", "pair leads", "normal pair leads")
+_HALF_TURNS = 4  # that a run under a pair may last at least
 _FEW = 3  # limits, at most, by the conjecture
 _SIMPLE = 1e-3  # of it: a lesser lead does not show at the depths that are reached
 _SAME = 1e-6  # of the largest limit: closer ones are one; leaders are known to 1e-8 and better
@@ -181,7 +182,7 @@ def _limits(attention: Attention, tokens: Array, L: Array, until: float) -> _See
         late = settle(attention, tokens, until=horizon)
         if not late.decided.all() and _simple(V):
             turning = settle_turning(attention, tokens, 2 * horizon)
-            if turning.decided:
+            if turning.decided:  # never parting: there are at most three levels
                 return _resting(turning, L, V)
         if not late.decided.all() and not _simple(V):
             grouped = corners(attention, tokens, until=2 * horizon)
@@ -190,7 +191,8 @@ def _limits(attention: Attention, tokens: Array, L: Array, until: float) -> _See
                 return _Seen(first, _parts(grouped.tokens, first, grouped.depth, L, V), grouped.depth, 0, at_least=True)
         undecided = int((~late.decided).sum())
         return _Seen(late.leaders, late.limit[late.leading] @ L.T, late.depth, undecided)
-    return _resting(settle_turning(attention, tokens, 2 * horizon), L, V)
+    pair = np.linalg.eigvals(V)[np.argmax(np.linalg.eigvals(V).real)]
+    return _resting(settle_turning(attention, tokens, max(2 * horizon, _HALF_TURNS * np.pi / abs(pair.imag))), L, V)
 
 
 def _simple(V: Array) -> bool:
@@ -200,9 +202,11 @@ def _simple(V: Array) -> bool:
 
 
 def _resting(turning: Turning, L: Array, V: Array) -> _Seen:
-    undecided = 0 if turning.decided else len(turning.tokens)
+    """Return the clusters at rest; where tokens of one may part, four of them tell all that is asked."""
+    at_least = turning.parting and len(np.unique(turning.clusters)) > _FEW
+    undecided = 0 if turning.decided or at_least else len(turning.tokens)
     parts = _parts(turning.tokens, turning.clusters, turning.depth, L, V)
-    return _Seen(turning.clusters, parts, turning.depth, undecided, turning.told)
+    return _Seen(turning.clusters, parts, turning.depth, undecided, turning.told, at_least)
 
 
 def _parts(tokens: Array, clusters: NDArray[np.intp], depth: float, L: Array, V: Array) -> Array:

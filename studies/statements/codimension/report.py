@@ -129,13 +129,13 @@ def _verdict(kind: str, words: str, rows: list[dict[str, Any]]) -> Verdict:
             f" In {len(rests)} of them leaders are shared or change for ever, and clusters at rest are counted, with at"
             f" most {max(rest['left'] for rest in rests):.0e} of their distance left to move"
         )
-        measured += f"; in {certain} these are shown to stay apart." if certain else "."
-    grouped = [row["number"] for row in rows if row["at_least"]]
-    if grouped:
+        measured += f"; in {certain} these are shown to stay apart" * bool(certain)
+        angled = sum(rest["by_angle"] for rest in rests)
         measured += (
-            f" In {len(grouped)} of them leaders are shared and limits are counted as groups that a bound for all later"
-            f" depths shows to stay apart, {ends(grouped, 'd')}: there may be more."
-        )
+            f", and in {angled} their tokens have one limit by the bound on limits under a leading complex pair alone"
+        ) * bool(angled)
+        measured += "."
+    measured += _at_least(rows) + _moving(rows)
     return Verdict.of(
         f"Codimension conjecture, {words}",
         "With k eigenvalues of positive real part, tokens tend to at most three parallel subspaces of codimension k.",
@@ -144,9 +144,40 @@ def _verdict(kind: str, words: str, rows: list[dict[str, Any]]) -> Verdict:
     )
 
 
+def _at_least(rows: list[dict[str, Any]]) -> str:
+    """Say in which draws there may be more limits than were counted."""
+    said, known = "", [row for row in rows if row["at_least"]]
+    grouped, parting = ([row["number"] for row in known if (row["rest"] is None) == here] for here in (True, False))
+    if grouped:
+        said += (
+            f" In {len(grouped)} of them leaders are shared and limits are counted as groups that a bound for all later"
+            f" depths shows to stay apart, {ends(grouped, 'd')}: there may be more."
+        )
+    if parting:
+        said += (
+            f" In {len(parting)} of them clusters are at rest, {ends(parting, 'd')}, but tokens of one may still part,"
+            " as they have not kept their differences for half a turn: there may be more limits."
+        )
+    return said
+
+
+def _moving(rows: list[dict[str, Any]]) -> str:
+    """Say why draws are not decided whose leaders change for ever."""
+    left = [row for row in rows if row["outcome"] is None and row["rest"] is not None]
+    if not left:
+        return ""
+    return (
+        f" Not decided where runs end at a t = {ends([row['depth'] for row in left], '.1f')}, a the largest real part,"
+        f" as some token has moved by {ends([row['rest']['moving'] for row in left], '.0%')} of the size in the last"
+        " half turn: clusters still merge there, or tokens of one part. Runs end early where tokens whirl on a divide,"
+        " so that the solver would need more than 6000 steps for half a unit of depth."
+    )
+
+
 def _bound(rows: list[dict[str, Any]]) -> Verdict:
     """Judge the bound of `rotating` in the draws with a leading pair that swings."""
-    known = [(row["number"], row["rest"]) for row in rows if row["number"] is not None]
+    told = [row["number"] is not None and not row["at_least"] and not row["rest"]["by_angle"] for row in rows]
+    known = [(row["number"], row["rest"]) for row, here in zip(rows, told, strict=True) if here]
     met = "none is decided"
     if known:
         share = max(number / pair["most"] for number, pair in known)
@@ -159,7 +190,7 @@ def _bound(rows: list[dict[str, Any]]) -> Verdict:
         " |phi^T B phi| / (phi^H B phi) for its eigenvector phi; so the conjecture holds there if rho > sin(pi / 4).",
         f"Of {len(rows)} draws with rho from {min(row['rest']['swing'] for row in rows):.3f} to"
         f" {max(row['rest']['swing'] for row in rows):.3f}: {met}.",
-        [None if row["number"] is None else row["number"] <= row["rest"]["most"] for row in rows],
+        [row["number"] <= row["rest"]["most"] if here else None for row, here in zip(rows, told, strict=True)],
     )
 
 

@@ -179,7 +179,8 @@ def _arrives(family: str, attention: Attention, tokens: Array, discrete: bool) -
 
 def _told(found: Late) -> dict[str, Any]:
     moving = found.moving if np.isfinite(found.moving) else None
-    return {"reached": found.reached, "moving": moving, "diverges": found.diverges, "pace": found.pace}
+    pace = found.rate if found.shaped else found.pace
+    return {"reached": found.reached, "moving": moving, "diverges": found.diverges, "falls": found.falls, "pace": pace}
 
 
 def summary(config: Config, results: list[dict[str, Any]]) -> dict[str, Any]:

@@ -99,12 +99,19 @@ def _at_rest(rows: Rows, at_rest: Rows) -> list[Verdict]:
 
 
 def _of_levels(title: str, form: str, rows: Rows) -> Verdict:
-    away = [row["away"] for row in rows if row["holds"]]
-    counts = [row["clusters"] for row in rows if row["holds"]]
+    resting = [row for row in rows if row["holds"] and not row["falls"]]
+    away, counts = ([row[key] for row in resting] for key in ("away", "clusters"))
+    falling = [row["pace"] for row in rows if row["holds"] and row["falls"]]
     each = ", ".join(f"{counts.count(m)} with {m} level{'s' * (m != 1)}" for m in sorted(set(counts)))
     elsewhere = sum(row["holds"] is False and not row["diverges"] for row in rows)
     measured = f"At rest there: {each or 'none'}, at distances up to {_most(away)} of their size."
     measured += f" {elsewhere} at rest elsewhere." * bool(elsewhere)
+    if falling:
+        measured += (
+            f" In {counted(len(falling), 'run', 'runs')} all levels tend to 0: heads that draw tokens to opposite sides"
+            " balance, tokens keep their shape and z falls like e^(ck), k steps or depth,"
+            f" {ranging('c', falling, '.2f')}."
+        )
     return Verdict.of(
         f"Theorem 4.2 with H > 1 heads, {title}, {form}",
         f"{_UNSAID} along the leading left eigenvector of U tokens tend to one of a < 0 < b and 0.",

@@ -46,7 +46,7 @@ class Config(StudyConfig):
     draws: int = Field(1, ge=1)  # for each dimension, and each of Q = K = I and random Q, K
     dims: tuple[Annotated[int, Field(ge=2, le=20)], ...] = Field((2, 3, 5), min_length=1)
     tens: int = Field(0, ge=0)  # draws in d = 10, of 10 tokens at most: some take as long as all others
-    special: int = Field(1, ge=1)  # of the Jordan block, [0, inf), one side, symmetric: of 10 tokens at most
+    special: int = Field(1, ge=1)  # of the Jordan block, [0, inf), one side, symmetric
     tokens: int = Field(8, ge=4)
     screened: int = Field(100, ge=1)
     until: float = Field(6.0, gt=0)  # depth, times lambda_1, at which to stop if a token is undecided
@@ -70,7 +70,7 @@ def cases(config: Config) -> list[dict[str, Any]]:
     found += [{"kind": "published", "figure": number, "seed": [config.seed, number], **size} for number in FIGURES]
     for kind in ("jordan", "nonnegative", "one side", "symmetric"):
         found += [
-            {"kind": kind, "d": 3 if kind == "jordan" else 2 + k % 2, "seed": [config.seed, 100, k], **few}
+            {"kind": kind, "d": 3 if kind == "jordan" else 2 + k % 2, "seed": [config.seed, 100, k], **size}
             for k in range(config.special)
         ]
     found += [

@@ -11,6 +11,7 @@ import numpy as np
 from studies.statements import verdict
 from studies.statements.theorem_4_2.motion import FOLLOWED
 from studies.statements.verdict import Verdict
+from studies.statements.wording import ends
 from studies.text_table import text_table
 
 _GROWTH = 0.02  # relative: the next slowest mode, the components of a complex pair, t e^(-lambda t) of a Jordan block
@@ -59,6 +60,8 @@ def summary(config: Any, results: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _row(case: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     row = {**case, **{key: value for key, value in result.items() if key not in ("times", "tracks")}}
+    if case["kind"] == "nonnegative":
+        row["tokens"] = case["n"]
     if "tracks" in result:
         row["tokens"] = result["tracks"].shape[1]
         row["scale"] = float(np.ptp(result["tracks"][0]))
@@ -125,7 +128,12 @@ def _special(kind: str, name: str, says: str, rows: list[dict[str, Any]]) -> Ver
         None if row["outcome"] is None else bool(row["outcome"]) and (kind != "one side" or len(row["ends"]) == 1)
         for row in chosen
     ]
-    return Verdict.of(name, says, f"Distinct limits: {found}.", expected)
+    return Verdict.of(name, says, f"{_of_tokens(chosen)} Distinct limits: {found}.", expected)
+
+
+def _of_tokens(rows: list[dict[str, Any]]) -> str:
+    """Say of how many tokens the draws are."""
+    return f"Each draw has {ends((row['tokens'] for row in rows), 'd')} tokens." if rows else "No draws."
 
 
 def _symmetric(rows: list[dict[str, Any]]) -> Verdict:
@@ -140,8 +148,9 @@ def _symmetric(rows: list[dict[str, Any]]) -> Verdict:
     return Verdict.of(
         "Theorem 4.2, three values",
         "A third hyperplane through the origin may appear for non-generic initial tokens.",
-        f"Tokens +-x and one at 0: two limits, b and -b, and the token at 0 has {worst:.1e} of the largest speed as "
-        "long as the symmetry is held; a run left to itself loses it to rounding, so settling never decides it.",
+        f"{_of_tokens(chosen)} They are +-x and one at 0: two limits, b and -b, and the token at 0 has {worst:.1e} of"
+        " the largest speed as long as the symmetry is held; a run left to itself loses it to rounding, so settling"
+        " never decides it.",
         outcomes,
     )
 
@@ -164,9 +173,9 @@ def _corollary(rows: list[dict[str, Any]]) -> Verdict:
     return Verdict.of(
         "Cor. 9.2",
         "With a spectrum in [0, inf) every z_i stays bounded.",
-        f"|z| of all tokens to lambda_1 t = {FOLLOWED:g}, and of those with known leaders to 400, is at most "
-        f"{growth:.2f} times its initial maximum and {share:.2f} of the bound that Lemma 9.1 gives, which needs no "
-        f"leaders; in {unknown} of {len(rows)} draws some are not known.",
+        f"{_of_tokens(rows)} |z| of all tokens to lambda_1 t = {FOLLOWED:g}, and of those with known leaders to 400, is"
+        f" at most {growth:.2f} times its initial maximum and {share:.2f} of the bound that Lemma 9.1 gives, which"
+        f" needs no leaders; in {unknown} of {len(rows)} draws some are not known.",
         [row["outcome"] for row in rows],
     )
 
