@@ -40,6 +40,15 @@ def _priced(
 
 
 @njit(nogil=True, cache=True)
+def table(first: int, last: int, x: Array, y: Array, p: float, reach: float, costs: Array) -> None:
+    """Fill rows first <= i < last of `costs` (n, m) with min(|x_i - y_j|, reach)^p."""
+    m = y.shape[1]
+    free = np.zeros(m)
+    for i in range(first, last):
+        _priced(x, i, y, 0, m, free, p, reach, costs[i])
+
+
+@njit(nogil=True, cache=True)
 def _below(values: Array, m: int, worst: float) -> int:
     count = 0
     for t in range(m):
@@ -118,13 +127,12 @@ def settle(
 def settle_table(costs: Array, columns: Indices, u: Array, v: Array, least: float, sweeps: int) -> int:
     """Change prices as `settle` does, on all arcs of the table and for the plan that sends row i to columns[i]."""
     for sweep in range(sweeps):
-        moved = 0.0
+        before = v.copy()
         for i in range(len(u)):
             row, at = costs[i], u[i]
             for j in range(len(v)):
-                over = v[j] - (row[j] - at)
-                moved = max(moved, over)
                 v[j] = min(v[j], row[j] - at)
+        moved = (before - v).max()
         for i in range(len(u)):
             paid = costs[i, columns[i]] - v[columns[i]]
             moved = max(moved, paid - u[i])

@@ -36,7 +36,6 @@ FEW = 128  # atoms between which all arcs are taken
 _EPS = float(np.finfo(float).eps)
 _NEAREST = 8  # arcs of each atom to begin with, and at most so many more a round
 _RATIO, _BLOCKS = 8, 125  # atoms to a block, and the least number of blocks
-_COUPLED = 0.9  # share of the y that are nearest to some x, from which on clouds count as nearly coupled
 _ROUNDS = 100
 _SWEEPS = 1000
 _ROUNDINGS = 8  # of the largest price, below which an arc is not cheaper than the prices allow
@@ -108,9 +107,8 @@ def _first_arcs(program: Program, prices: Array | None) -> tuple[Array, Array, A
 
 def _rough_prices(program: Program) -> Array:
     """Prices v = 0 for clouds nearly coupled, else from the program between blocks: v_j = min_I (c(X_I, y_j) - U_I)."""
-    none = np.zeros(len(program.b))
-    if len(np.unique(program.cheapest(none, 1)[1])) > _COUPLED * len(none):
-        return none
+    if program.nearly_coupled:
+        return np.zeros(len(program.b))
     (x, a), (y, b) = (_centroids(points, masses) for points, masses in ((program.x, program.a), (program.y, program.b)))
     U = solve_on_arcs(replace(program, x=x, y=y, a=a, b=b), enough=_ROUGH).u
     return replace(program, x=x, a=a).mirrored.cheapest(U, 1)[0][:, 0]

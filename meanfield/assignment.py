@@ -27,11 +27,11 @@ def assigned(program: Program) -> Optimum | None:
 
     from meanfield._arcs import settle_table
 
-    costs = program.costs(np.arange(len(program.a))[:, None], np.arange(len(program.b)))
+    costs = program.table()
     rows, columns = linear_sum_assignment(costs)
     u, v = costs[rows, columns], np.zeros(len(program.b))
     if settle_table(costs, columns, u, v, 2 * _EPS * float(costs.max()), _SWEEPS) == _SWEEPS:
         return None
     plan = sparse.coo_array((program.a, (rows, columns)), shape=costs.shape)
-    reduced = costs - v
-    return certified(program, plan, reduced.min(axis=1), v, reduced.argmin(axis=1))
+    values, cheapest = program.cheapest(v, 1)
+    return certified(program, plan, values[:, 0], v, cheapest[:, 0])

@@ -13,6 +13,7 @@ G. Peyre, M. Cuturi, Computational Optimal Transport, 2019, section 3.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from particles.checks import Array
 
 _EPS, _TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 _ROUNDINGS = 8  # of prices and costs, that add to a slack
+_COUPLED = 0.9  # share of the y_j, from which on it is nearly every one
 _ROOM = 10.0  # power up to which coordinates are divided by a power of 2
 _MARGINAL = 1e-12  # by which a plan's marginals may miss the weights
 _SPECK, _LOST = 1e-13, 1e-9  # a weight that small may be left out by the solver, all of it or this share
@@ -60,6 +62,12 @@ class Program:
         return len(self.a) == len(self.b) and bool((self.a == self.a[0]).all() and (self.b == self.a[0]).all())
 
     @property
+    def nearly_coupled(self) -> bool:
+        """Whether nearly every y_j is the nearest one of some x_i."""
+        nearest = self.cheapest(np.zeros(len(self.b)), 1)[1]
+        return len(np.unique(nearest)) > _COUPLED * len(self.b)
+
+    @property
     def mirrored(self) -> Program:
         """The program from y to x."""
         return replace(self, x=self.y, y=self.x, a=self.b, b=self.a)
@@ -83,17 +91,25 @@ class Program:
     def cheapest(self, prices: Array, count: int) -> tuple[Array, Any]:
         """Return for each x_i the least values of c_ij - prices_j, ascending, (n, k), and their j, (n, k)."""
         from meanfield._arcs import cheapest  # numba takes its time to import
-        from particles.softmax._rows import share_rows
 
         shape = len(self.x), min(count, len(self.y))
         values, columns = np.empty(shape), np.empty(shape, dtype=np.intp)
-        x, y = (np.ascontiguousarray(points.T) for points in (self.x, self.y))
-
-        def work(first: int, last: int) -> None:
-            cheapest(first, last, x, y, prices, self.p, self.reach, values, columns)
-
-        share_rows(work, len(self.x), len(self.y))
+        self._on_rows(lambda i, k, x, y: cheapest(i, k, x, y, prices, self.p, self.reach, values, columns))
         return values, columns
+
+    def table(self) -> Array:
+        """Return all c_ij, shape (n, m)."""
+        from meanfield._arcs import table
+
+        costs = np.empty((len(self.x), len(self.y)))
+        self._on_rows(lambda i, k, x, y: table(i, k, x, y, self.p, self.reach, costs))
+        return costs
+
+    def _on_rows(self, work: Callable[[int, int, Array, Array], None]) -> None:
+        from particles.softmax._rows import share_rows
+
+        x, y = (np.ascontiguousarray(points.T) for points in (self.x, self.y))
+        share_rows(lambda first, last: work(first, last, x, y), len(self.x), len(self.y))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """The transport program by the way that suits it, and to the accuracy of its own cost.
 
-Between atoms of one mass, as many on both sides, the table of all costs is taken where it is small: a permutation
-(`meanfield.assignment`). Else the program is solved on the arcs that matter (`meanfield.arcs`).
+Between atoms of one mass, as many on both sides, the table of all costs is taken where that is faster, and small: a
+permutation (`meanfield.assignment`). Else the program is solved on the arcs that matter (`meanfield.arcs`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from meanfield.assignment import assigned
 from meanfield.program import Optimum, Program
 from particles.checks import Array
 
-_FEW = 256  # atoms of one mass between which the table of costs is taken
-_TABLE = 1024  # the same where costs spread; these take 8 MB
+_TABLE = 1024  # atoms of one mass between which the table of costs may be taken; these take 8 MB
+_FEW = 384  # up to so many it always is, and else where costs spread or clouds are nearly coupled
 _SPREAD = 16  # power beyond which costs spread over more digits than a double has
 _SURE = 1e-8  # relative gap at which a program is not solved again with less reach
 _ENOUGH = 1e-12  # relative gap at which such a program is solved: arcs that differ by less are many
@@ -39,10 +39,13 @@ def solve(program: Program, prices: Array | None = None, enough: float = 0.0) ->
     RuntimeError
         If a solver fails.
     """
-    found = None
-    if program.even and len(program.a) <= (_TABLE if program.p > _SPREAD else _FEW):
-        found = assigned(program)
+    found = assigned(program) if _by_table(program) else None
     return solve_on_arcs(program, prices, enough) if found is None else found
+
+
+def _by_table(program: Program) -> bool:
+    n = len(program.a)
+    return program.even and n <= _TABLE and (n <= _FEW or program.p > _SPREAD or program.nearly_coupled)
 
 
 def solve_sharply(program: Program, prices: Array | None = None, apart: float = 0.0) -> tuple[Program, Optimum]:

@@ -127,12 +127,13 @@ def test_an_assignment_has_prices():
         assert found.slack <= 32 * ROUNDING
 
 
-def test_few_atoms_of_one_mass_are_assigned(monkeypatch):
+def test_atoms_of_one_mass_are_assigned(monkeypatch):
     monkeypatch.setattr("ot.emd", None)
     solve(clouds(100, 100, weighted=False))
-    solve(clouds(300, 300, p=20.0, weighted=False))
+    solve(clouds(500, 500, p=20.0, weighted=False))
+    solve(CASES["nearly coupled"])
     with pytest.raises(TypeError):
-        solve(clouds(300, 300, weighted=False))
+        solve(clouds(500, 500, weighted=False))
 
 
 def test_all_arcs_at_once_give_the_same_cost(case, monkeypatch):
