@@ -64,7 +64,7 @@ def clouds(quick: bool) -> list[Row]:
 
     rng = np.random.default_rng(0)
     found = []
-    for n, d in [(500, 2), (1000, 2), (2000, 2), (2000, 3), (5000, 2)]:
+    for n, d in [(250, 2), (500, 2), (1000, 2), (2000, 2), (2000, 3), (5000, 2)]:
         n = n // (5 if quick else 1)
         x = rng.uniform(-1, 1, (n, d))
         for kind, y in {"apart": rng.uniform(-1, 1, (n, d)), "near": x + 1e-3 * rng.normal(size=(n, d))}.items():
