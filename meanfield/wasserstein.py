@@ -103,10 +103,11 @@ def transport(mu: Measure, nu: Measure, p: float = 2, *, atoms: int = _ATOMS) ->
 
     Notes
     -----
-    The linear program keeps some tens of numbers an atom, in a time that grows like n m (`meanfield.program`). Atoms
-    of more than 2e10 pairs are refused; `wasserstein_bounds` has no such limit. Where costs are so small that a solver
-    cannot tell them from 0 beside those of the diameter to the power p, the program is solved again for shorter
-    distances; `gap` then holds what is left, the rounding of coordinates beside the diameter.
+    The linear program keeps some tens of numbers an atom, in a time that grows like n m (`meanfield.arcs`); between few
+    atoms of one mass it is an assignment (`meanfield.assignment`). Atoms of more than 2e10 pairs are refused;
+    `wasserstein_bounds` has no such limit. Where costs are so small that a solver cannot tell them from 0 beside those
+    of the diameter to the power p, the program is solved again for shorter distances; `gap` then holds what is left,
+    the rounding of coordinates beside the diameter.
     """
     _check(mu, nu, p, atoms)
     return _carried(mu, nu, float(p), atoms)[0]
