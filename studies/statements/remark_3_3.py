@@ -53,7 +53,7 @@ class Config(StudyConfig):
     @classmethod
     def full(cls, seed: int = 0) -> Config:
         """Return the size a paper would print."""
-        return cls(seed=seed, polytopes=100, triples=100, falls=40, dts=(1.0, 0.5, 0.2, 0.1, 0.01))
+        return cls(seed=seed, polytopes=100, triples=100, falls=100, dts=(1.0, 0.5, 0.2, 0.1, 0.01))
 
 
 def cases(config: Config) -> list[dict[str, Any]]:

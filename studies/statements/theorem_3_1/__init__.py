@@ -45,7 +45,7 @@ class Config(StudyConfig):
     @classmethod
     def full(cls, seed: int = 0) -> Config:
         """Return the size a paper would print."""
-        return cls(seed=seed, draws=6, sizes=(5, 10, 20, 40, 100), depths=33, mirrored=20, asides=tuple(range(1, 17)))
+        return cls(seed=seed, draws=9, sizes=(5, 10, 20, 40, 100), depths=33, mirrored=50, asides=tuple(range(1, 17)))
 
 
 def cases(config: Config) -> list[dict[str, Any]]:
