@@ -10,10 +10,11 @@ shares u_k = |P_k delta_0|, in operator norms,
 which knows how much of the displacement is of which kind, not what it looks like. A displacement without smoothness is
 moved by its own place more than by the other pairs: with the propagators L_i' = J_i L_i of the local part of A,
 
-    |Phi delta_0| <= |Phi (1 - R) delta_0 + L R delta_0| + |(Phi - L) R| |R delta_0|                      (carried)
+    |Phi delta_0| <= |Phi (1 - R) delta_0 + L R delta_0 + (Phi - L) H delta_0| + s |(R - H) delta_0|      (carried)
 
-carries its smooth part along, takes the local part of the rest as an average over the coupling, and bounds by a norm
-only what the rest does through the measure. To both comes
+carries its smooth part along, takes the local part of the rest as an average over the coupling, and of what the rest
+does through the measure, (Phi - L) R, the eight directions H in which it does most (right singular vectors). Only what
+all others do is bounded by a norm, the ninth singular value s. To both comes
 
     int_0^t e^(Lambda(t) - Lambda(s)) |e(s)| ds,         Lambda = int log_norm dt.
 
@@ -40,6 +41,7 @@ from particles.checks import Array
 
 _DEGREE = 4
 _DEPENDENT = 1e-8  # of the largest singular value: a field that the lower degrees hold already
+_HEARD = 8  # directions in which what the rest does through the measure is known
 _LARGEST_STEP = 64.0  # |h A|; beyond, the method says nothing
 
 
@@ -123,15 +125,22 @@ class Modes:
         return math.log(math.sqrt(square) + missed), math.log(self._carried(self.fine) + missed)
 
     def _carried(self, fine: Array) -> float:
-        """|Phi (1 - R) delta_0 + L R delta_0| + |(Phi - L) R| |R delta_0|."""
+        """|Phi (1 - R) delta_0 + L R delta_0 + (Phi - L) H delta_0| + s |(R - H) delta_0|."""
+        from scipy.linalg import eigh  # slow to import
+
         smooth = fine[:, : self.smooth] @ self.parts[: self.smooth]
         if self.smooth == len(self.parts):
             return float(np.linalg.norm(smooth))
         rest = self.parts[self.smooth :]
         n, d, _ = self.local.shape
         moved = (self.local @ self.basis[:, self.smooth :].reshape(n, d, -1)).reshape(n * d, -1)
-        through = _norm(fine[:, self.smooth :] - moved) * float(np.linalg.norm(rest))
-        return float(np.linalg.norm(smooth + moved @ rest)) + through
+        through = fine[:, self.smooth :] - moved
+        size = len(rest)
+        squares, directions = eigh(through.T @ through, subset_by_index=[max(0, size - 1 - _HEARD), size - 1])
+        beyond, heard = (squares[0], directions[:, 1:]) if size > _HEARD else (0.0, directions)
+        known = heard @ (heard.T @ rest)
+        carried = float(np.linalg.norm(smooth + moved @ rest + through @ known))
+        return carried + math.sqrt(max(0.0, float(beyond))) * float(np.linalg.norm(rest - known))
 
 
 def _gradients(pairs: Coupling) -> list[Array]:

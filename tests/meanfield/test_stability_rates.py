@@ -116,6 +116,20 @@ def test_the_carried_bound_holds_for_any_displacement(rng: np.random.Generator) 
         assert np.exp(replace(other, parts=rough).bounds(0.0)[1]) >= np.linalg.norm(modes.fine @ rough)
 
 
+@pytest.mark.parametrize("n", [12, 30])  # of 24 and of 60 directions 14 are smooth, and 10 and 46 are left
+def test_the_carried_bound_knows_eight_directions_of_the_rest(n: int, rng: np.random.Generator) -> None:
+    modes, _ = modes_along(Raw(cases.random_attention(6, 2)), a_coupling(rng, 2, n), 4)
+    modes = replace(modes, parts=rng.normal(size=2 * n), coarse=modes.fine)  # no error of Magnus' method beside it
+    smooth, rest = modes.parts[: modes.smooth], modes.parts[modes.smooth :]
+    moved = np.einsum("iab,ibk->iak", modes.local, modes.basis[:, modes.smooth :].reshape(n, 2, -1)).reshape(2 * n, -1)
+    left, sizes, right = np.linalg.svd(modes.fine[:, modes.smooth :] - moved)
+    images = modes.fine[:, : modes.smooth] @ smooth + moved @ rest
+    images = images + left[:, :8] @ (sizes[:8] * (right[:8] @ rest))
+    bound = np.linalg.norm(images) + sizes[8] * np.linalg.norm(right[8:] @ rest)
+    assert np.exp(modes.bounds(0.0)[1]) == pytest.approx(bound, rel=1e-7)  # singular values from a Gram matrix
+    assert np.linalg.norm(modes.fine @ modes.parts) < bound
+
+
 def test_the_carried_bound_is_exact_where_pairs_do_not_meet(rng: np.random.Generator) -> None:
     # T = 0: every displacement is moved by its own place alone
     start = a_coupling(rng, 2, 30)
