@@ -20,7 +20,7 @@ _PAIRS = 128
 
 
 def bounded(case: dict[str, Any]) -> dict[str, Any]:
-    """Return the measured factor of one replica and the bounds' exponents, at each depth."""
+    """Return the measured factor of one replica, the least that it can be, and the bounds' exponents, at each depth."""
     dim = case["dim"]
     tokens = Empirical(drawn(INDEPENDENT, case["n"], dim, case["seed"], case["replica"]))
     report = meanfield.stability_report(
@@ -37,4 +37,6 @@ def bounded(case: dict[str, Any]) -> dict[str, Any]:
         "sharp": np.log(report.sharp).tolist(),
         "a_posteriori": np.log(report.a_posteriori).tolist(),
         "a_priori": report.a_priori_exponent.tolist(),
+        "least": report.between[0].tolist(),
+        "errors": {name: report.errors[name].tolist() for name in ("sharp", "a_posteriori")},
     }

@@ -160,15 +160,19 @@ def growth(
                 "sharp": np.exp(sharp).tolist(),
                 "a_posteriori": np.exp(posterior).tolist(),
                 "a_priori_exponent": prior.tolist(),
-                # at depth 0 all are 1, up to the atoms that stand for the coupling
-                "holds": bool(
-                    (np.log(measured) <= sharp)[:, 1:].all()
-                    and (sharp <= posterior)[:, 1:].all()
-                    and (np.log(factors) <= prior)[:, 1:].all()
-                ),
+                "holds": all(_in_order(result) for _, result in own)
+                and bool((np.log(factors) <= prior)[:, 1:].all()),  # at depth 0 all are 1
             }
         )
     return found
+
+
+def _in_order(result: dict[str, Any]) -> bool:
+    """Return whether the bounds come in their order but for their errors, and what atoms miss of a density."""
+    least, sharp, posterior = (np.array(result[key])[1:] for key in ("least", "sharp", "a_posteriori"))
+    errors = {name: np.array(values)[1:] for name, values in result["errors"].items()}
+    above = posterior + errors["a_posteriori"]
+    return bool((np.log(least) <= sharp + errors["sharp"]).all() and (sharp - errors["sharp"] <= above).all())
 
 
 def headline(rows: list[dict[str, Any]], growth: list[dict[str, Any]]) -> dict[str, Any]:

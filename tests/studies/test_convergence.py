@@ -304,9 +304,10 @@ class TestSmall:
         assert small["headline"]["growth within (6.6)"] is True
         for row in small["growth"]:
             measured, sharp, bound = (np.array(row[key]) for key in ("measured", "sharp", "a_posteriori"))
-            assert (measured[:, 1:] < sharp[:, 1:]).all()
+            # what 512 atoms miss of a density: 3e-3 at depth 0 in space
+            assert (measured[:, 1:] < 1.003 * sharp[:, 1:]).all()
             assert (sharp[:, 1:] < bound[:, 1:]).all()
-            assert (sharp[:, 1:] < 2.5 * measured[:, 1:]).all()  # 1.9 at most measured
+            assert (sharp[:, 1:] < 1.3 * measured[:, 1:]).all()  # 1.13 at most measured
             assert row["largest"][-1] < bound.min(axis=0)[-1] < 1e6 < np.exp(min(700, row["a_priori_exponent"][-1]))
             assert row["mean"] == sorted(row["mean"])
 
@@ -335,13 +336,15 @@ class TestSmall:
         plain = next(case for case in chosen if case.get("start") == INDEPENDENT and case["dim"] == 1)
         result = {
             "measured": [1.0, 2.0, 7.0],
+            "least": [1.0, 2.0, 7.0],
+            "errors": {"sharp": [0.0, 1e-3, 1e-3], "a_posteriori": [0.0, 1e-3, 1e-3]},
             "sharp": [0.0, 1.0, 2.0],
             "a_posteriori": [0.0, 2.0, 3.0],
             "a_priori": [0.0, 5.0, 9.0],
         }
         factors = [{"W2": [[1.0, 2.0, 3.0]]}]
         assert growth([plain], factors, [(own[0], result)])[0]["holds"] is True
-        for key, wrong in (("measured", 9.0), ("sharp", 4.0), ("a_posteriori", 1.5), ("a_priori", 1.0)):
+        for key, wrong in (("least", 9.0), ("sharp", 4.0), ("a_posteriori", 1.5), ("a_priori", 1.0)):
             beyond = {**result, key: [*result[key][:2], wrong]}
             assert growth([plain], factors, [(own[0], beyond)])[0]["holds"] is False
 
