@@ -50,7 +50,7 @@ _READING = (
     "  about 7 at t = 1, until rounding. As atoms the nodes are as far from μₜ in W₂ as n atoms must be; as nodes",
     "  they stay where the limit's flow takes them, to the same accuracy as the field.",
     "- Every replica grows less than (6.6) allows: sharp and a posteriori (those for which they were computed) and a",
-    "  priori (all). The sharp bound is within three times the growth.",
+    "  priori (all). The sharp bound exceeds the growth by a fifth at most.",
 )
 
 
