@@ -174,7 +174,9 @@ def _on_null_set(parts: dict[str, list[dict[str, Any]]]) -> Iterable[Verdict]:
         f"{largest(known, 'target_from_S'):.1e} of the size from S; their distance falls as e^-t, its factor "
         f"constant to {largest(known, 'offset_drift'):.1e}",
         [
-            row["target_from_S"] <= BOUND and row["to"]["face"] > 0 and row["symmetric"] if row["decided"] else None
+            row["target_from_S"] <= BOUND and row["to"]["vertex"] < row["n"] and row["symmetric"]
+            if row["decided"]
+            else None
             for row in rows
         ],
     )
