@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class Program:
         """Whether all atoms, as many on both sides, have one mass: then some optimal plan is a permutation."""
         return len(self.a) == len(self.b) and bool((self.a == self.a[0]).all() and (self.b == self.a[0]).all())
 
-    @property
+    @cached_property
     def nearly_coupled(self) -> bool:
         """Whether nearly every y_j is the nearest one of some x_i."""
         nearest = self.cheapest(np.zeros(len(self.b)), 1)[1]

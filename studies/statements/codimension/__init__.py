@@ -191,8 +191,9 @@ def _limits(attention: Attention, tokens: Array, L: Array, until: float) -> _See
                 return _Seen(first, _parts(grouped.tokens, first, grouped.depth, L, V), grouped.depth, 0, at_least=True)
         undecided = int((~late.decided).sum())
         return _Seen(late.leaders, late.limit[late.leading] @ L.T, late.depth, undecided)
-    pair = np.linalg.eigvals(V)[np.argmax(np.linalg.eigvals(V).real)]
-    return _resting(settle_turning(attention, tokens, max(2 * horizon, _HALF_TURNS * np.pi / abs(pair.imag))), L, V)
+    values = np.linalg.eigvals(V)
+    half_turn = np.pi / abs(values[np.argmax(values.real)].imag)
+    return _resting(settle_turning(attention, tokens, max(2 * horizon, _HALF_TURNS * half_turn)), L, V)
 
 
 def _simple(V: Array) -> bool:
