@@ -8,6 +8,7 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 CHUNK = 128  # columns whose costs are computed before they are looked at
+_SWEEPS = 1000
 
 
 @njit(nogil=True, cache=True)
@@ -100,13 +101,12 @@ def settle(
     u: Array,
     v: Array,
     least: float,
-    sweeps: int,
-) -> int:
+) -> bool:
     """Change prices until u_i + v_j <= c_ij on the arcs, with equality on the plan's: shortest paths (Bellman, Ford).
 
-    Ends when no price moves by more than `least`, or after so many sweeps; returns how many it took.
+    Ends when no price moves by more than `least`, or after `_SWEEPS` sweeps; returns whether they came to rest.
     """
-    for sweep in range(sweeps):
+    for _ in range(_SWEEPS):
         moved = 0.0
         for e in range(len(costs)):
             over = u[i[e]] + v[j[e]] - costs[e]
@@ -119,14 +119,14 @@ def settle(
                 u[rows[e]] = paid[e] - v[columns[e]]
                 moved = max(moved, under)
         if moved <= least:
-            return sweep
-    return sweeps
+            return True
+    return False
 
 
 @njit(nogil=True, cache=True)
-def settle_table(costs: Array, columns: Indices, u: Array, v: Array, least: float, sweeps: int) -> int:
+def settle_table(costs: Array, columns: Indices, u: Array, v: Array, least: float) -> bool:
     """Change prices as `settle` does, on all arcs of the table and for the plan that sends row i to columns[i]."""
-    for sweep in range(sweeps):
+    for _ in range(_SWEEPS):
         before = v.copy()
         for i in range(len(u)):
             row, at = costs[i], u[i]
@@ -138,5 +138,5 @@ def settle_table(costs: Array, columns: Indices, u: Array, v: Array, least: floa
             moved = max(moved, paid - u[i])
             u[i] = max(u[i], paid)
         if moved <= least:
-            return sweep
-    return sweeps
+            return True
+    return False

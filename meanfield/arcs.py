@@ -37,7 +37,6 @@ _EPS = float(np.finfo(float).eps)
 _NEAREST = 8  # arcs of each atom to begin with, and at most so many more a round
 _RATIO, _BLOCKS = 8, 125  # atoms to a block, and the least number of blocks
 _ROUNDS = 100
-_SWEEPS = 1000
 _ROUNDINGS = 8  # of the largest price, below which an arc is not cheaper than the prices allow
 _NEARLY = 1e-9  # of the largest price: arcs whose slack may be the solver's rounding
 _FAR = 1e3  # times the most that an arc of the plan costs above the prices: arcs that cost more are left out of a round
@@ -161,5 +160,5 @@ def _settled(
     tight = np.flatnonzero(costs - u[i] - v[j] <= _NEARLY * size)
     paid = program.costs(plan.row, plan.col)
     U, V = u.copy(), v.copy()
-    sweeps = settle(i[tight], j[tight], costs[tight], plan.row, plan.col, paid, U, V, 2 * _EPS * size, _SWEEPS)
-    return (U, V) if sweeps < _SWEEPS else (u, v)
+    at_rest = settle(i[tight], j[tight], costs[tight], plan.row, plan.col, paid, U, V, 2 * _EPS * size)
+    return (U, V) if at_rest else (u, v)

@@ -12,7 +12,6 @@ from scipy import sparse
 from meanfield.program import Optimum, Program, certified
 
 _EPS = float(np.finfo(float).eps)
-_SWEEPS = 1000
 
 
 def assigned(program: Program) -> Optimum | None:
@@ -30,7 +29,7 @@ def assigned(program: Program) -> Optimum | None:
     costs = program.table()
     rows, columns = linear_sum_assignment(costs)
     u, v = costs[rows, columns], np.zeros(len(program.b))
-    if settle_table(costs, columns, u, v, 2 * _EPS * float(costs.max()), _SWEEPS) == _SWEEPS:
+    if not settle_table(costs, columns, u, v, 2 * _EPS * float(costs.max())):
         return None
     plan = sparse.coo_array((program.a, (rows, columns)), shape=costs.shape)
     values, cheapest = program.cheapest(v, 1)

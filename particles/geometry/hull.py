@@ -19,7 +19,7 @@ Whether a point is inside is decided by the facets, its distance from outside by
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,15 @@ _LARGEST = 1e300  # a coordinate: sums of a million do not overflow
 _ROUNDINGS = 4
 _FAR = 1e100  # of the radius: from there K looks like a point
 _LARGEST_DIM = 8  # 40 points have 6000 facets in 8 dimensions, and several times more with each further one
+
+
+class _Solid(NamedTuple):
+    """Points in the directions in which their hull is solid."""
+
+    axes: Array  # orthonormal directions, rows of (dim, d), the flattest last
+    points: Array  # (n, dim)
+    first: NDArray[np.intp]  # of each set of equal points
+    qhull: tuple[Array, NDArray[np.intp]] | None  # facets, (normal, -offset) a row, and what qhull takes for vertices
 
 
 class Hull:
@@ -213,39 +222,37 @@ class Hull:
     @property
     def _axes(self) -> Array:
         """Orthonormal directions of the affine hull, rows of (dim, d), the flattest last."""
-        return self._solid[0]
+        return self._solid.axes
 
     @property
     def _flat(self) -> Array:
-        return self._solid[1]
+        return self._solid.points
 
     @property
     def _first(self) -> NDArray[np.intp]:
-        """The first of each set of equal points."""
-        return self._solid[2]
+        return self._solid.first
 
     @property
     def _qhull(self) -> tuple[Array, NDArray[np.intp]]:
-        """Return qhull's facets, (normal, -offset) a row, and indices of what it takes for vertices."""
-        assert self._solid[3] is not None
-        return self._solid[3]
+        assert self._solid.qhull is not None
+        return self._solid.qhull
 
     @cached_property
-    def _solid(self) -> tuple[Array, Array, NDArray[np.intp], tuple[Array, NDArray[np.intp]] | None]:
-        """Return directions in which K is solid, and there the points, the first of equal ones, and qhull's facets."""
+    def _solid(self) -> _Solid:
+        """The points in the directions in which K is solid."""
         _, sizes, axes = np.linalg.svd(self._seen, full_matrices=False)
         axes = axes[sizes > self._tol * np.sqrt(len(self._seen))]
         while True:
             flat = self._seen @ axes.T
             if len(axes) < 2:
-                return axes, flat, np.arange(1), None
+                return _Solid(axes, flat, np.arange(1), None)
             first = np.unique(linked(flat, self._tol), return_index=True)[1]
             if len(first) > len(axes):
                 if len(axes) > _LARGEST_DIM:
-                    return axes, flat, first, None
+                    return _Solid(axes, flat, first, None)
                 found = _facets(flat[first])
                 if found is not None and _width(found[0], flat) > _THICK * self._tol:
-                    return axes, flat, first, (found[0], first[found[1]])
+                    return _Solid(axes, flat, first, (found[0], first[found[1]]))
             axes = axes[:-1]
 
     @cached_property

@@ -66,9 +66,11 @@ class TestErrata:
         # (-0.3, -0.8, -0.45) has the length sqrt(0.9325); the eigenvector is (0.3123, 0.8318, 0.4588)
         assert "of length 0.966, 0.032 off as printed and 0.007 as a unit vector" in said
         assert said.count("of length") == 1
-        assert axes.vector_errors([-0.6, 0.8], [0.6, -0.8]) == (0.0, 0.0)
-        assert axes.vector_errors([0.3, 0.4], [0.6, 0.8]) == pytest.approx((0.4, 0.0), abs=1e-15)
-        assert axes.vector_errors([0.8, 0.6], [0.6, 0.8])[1] == pytest.approx(0.2)
+        turned = axes.beside([-0.6, 0.8], [0.6, -0.8])
+        assert turned.unit.tolist() == [-0.6, 0.8]
+        assert turned[1:] == (0.0, 0.0)
+        assert axes.beside([0.3, 0.4], [0.6, 0.8])[1:] == pytest.approx((0.4, 0.0), abs=1e-15)
+        assert axes.beside([0.8, 0.6], [0.6, 0.8]).rescaled == pytest.approx(0.2)
 
     def test_speeds(self, shown):
         slopes = shown["headline"]["speed_slopes"]

@@ -8,10 +8,11 @@ spectrum the tokens leave along the hyperplanes, and <phi_1, z_i> with them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from particles.checks import Array
 from particles.settled import settle
 from particles.spectrum import good_triple
 from studies.statements.setups import SETUPS
@@ -50,12 +51,19 @@ def measured(figure: int, rng: np.random.Generator) -> dict[str, Any]:
     return rows
 
 
-def vector_errors(printed: list[float], right: list[float]) -> tuple[float, float]:
-    """Return how far a printed vector is from a unit eigenvector, whatever its sign: as it stands, and rescaled."""
+class Beside(NamedTuple):
+    """A printed vector beside the unit eigenvector that it stands for."""
+
+    unit: Array  # the eigenvector, turned to the side of what is printed
+    as_printed: float  # the largest difference of a coordinate
+    rescaled: float  # the same once what is printed is made a unit vector
+
+
+def beside(printed: list[float], right: list[float]) -> Beside:
+    """Return how far a printed vector is from a unit eigenvector, whatever its sign."""
     found, unit = np.array(printed), np.array(right)
     unit = unit * np.sign(unit @ found)
-    as_printed, rescaled = (float(np.abs(v - unit).max()) for v in (found, found / np.linalg.norm(found)))
-    return as_printed, rescaled
+    return Beside(unit, *(float(np.abs(v - unit).max()) for v in (found, found / np.linalg.norm(found))))
 
 
 def conjugate_closed(values: list[complex]) -> bool:

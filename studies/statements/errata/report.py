@@ -103,10 +103,9 @@ def _axes(rows: list[dict[str, Any]]) -> list[Verdict]:
     by = {row["figure"]: row for row in rows}
     angles = ", ".join(f"{row['angle']:.1f} degrees (Fig. {row['figure']})" for row in rows)
     widths = ", ".join(f"Fig. {row['figure']}: {row['right_late']:.1e} against {row['left_late']:.1e}" for row in rows)
-    errors = {number: axes.vector_errors(v, by[number]["right"]) for number, v in axes.PRINTED_VECTORS.items()}
-    vectors = "; ".join(
-        _printed(number, v, by[number]["right"], *errors[number]) for number, v in axes.PRINTED_VECTORS.items()
-    )
+    vectors = {number: axes.beside(v, by[number]["right"]) for number, v in axes.PRINTED_VECTORS.items()}
+    listed = "; ".join(_printed(number, v, vectors[number]) for number, v in axes.PRINTED_VECTORS.items())
+    worst = max(v.rescaled for v in vectors.values())
     spectra = {number: [complex(*pair) for pair in row["eigenvalues"]] for number, row in by.items()}
     return [
         Verdict.of(
@@ -138,11 +137,13 @@ def _axes(rows: list[dict[str, Any]]) -> list[Verdict]:
         Verdict.of(
             "Figs. 6, 12, 13, printed eigenvalues",
             "The eigenvalues of V in the captions.",
-            "Those of Fig. 12 (1, 0.1 + 0.08i, 1 - 0.08i) are no real matrix's; computed: "
+            f"Those of Fig. 12 ({', '.join(_number(z, 'g') for z in axes.PRINTED_EIGENVALUES[12])}) are no real "
+            "matrix's; computed: "
             + "; ".join(
                 f"Fig. {number}: " + ", ".join(_number(z) for z in values) for number, values in spectra.items()
             )
-            + ". In Fig. 12 the leading one is 1.08, not 1.",
+            + f". In Fig. 12 the leading one is {max(z.real for z in spectra[12]):.2f}, not "
+            f"{axes.PRINTED_EIGENVALUES[12][0].real:g}.",
             [
                 axes.conjugate_closed(axes.PRINTED_EIGENVALUES[number])
                 and _close(axes.PRINTED_EIGENVALUES[number], spectra[number])
@@ -152,22 +153,21 @@ def _axes(rows: list[dict[str, Any]]) -> list[Verdict]:
         Verdict.of(
             "Figs. 6, 12, 13, printed phi_1",
             "phi_1 in the captions, an eigenvector of V.",
-            f"Beside the unit eigenvectors: {vectors}. All are eigenvectors to a hundredth, Fig. 13's only after "
-            "rescaling, but the wrong vectors to measure with.",
-            [rescaled < 2 * _HALF_DIGIT for _, rescaled in errors.values()],
+            f"Beside the unit eigenvectors: {listed}. As unit vectors they are within {worst:.3f} of eigenvectors, but "
+            "of V and not of its transpose: the wrong ones to measure with.",
+            [v.rescaled < 2 * _HALF_DIGIT for v in vectors.values()],
         ),
     ]
 
 
-def _printed(number: int, vector: list[float], right: list[float], as_printed: float, rescaled: float) -> str:
+def _printed(number: int, vector: list[float], beside: axes.Beside) -> str:
     """Say how far a printed vector is from the unit eigenvector."""
     listed = ", ".join(f"{x:g}" for x in vector)
-    unit = np.array(right) * np.sign(np.dot(vector, right))
-    said = f"Fig. {number}: ({listed}) for ({', '.join(f'{x:.3f}' for x in unit)})"
-    length = float(np.linalg.norm(vector))
+    said = f"Fig. {number}: ({listed}) for ({', '.join(f'{x:.3f}' for x in beside.unit)})"
+    length, off = float(np.linalg.norm(vector)), f"{beside.as_printed:.3f} off"
     if abs(length - 1) < _HALF_DIGIT:
-        return f"{said}, {as_printed:.3f} off"
-    return f"{said}, of length {length:.3f}, {as_printed:.3f} off as printed and {rescaled:.3f} as a unit vector"
+        return f"{said}, {off}"
+    return f"{said}, of length {length:.3f}, {off} as printed and {beside.rescaled:.3f} as a unit vector"
 
 
 def _close(printed: list[complex], values: list[complex]) -> bool:
@@ -176,8 +176,9 @@ def _close(printed: list[complex], values: list[complex]) -> bool:
     return bool(np.abs(np.sort_complex(np.array(printed)) - ordered).max() < 2 * _HALF_DIGIT)
 
 
-def _number(z: complex) -> str:
-    return f"{z.real:.3f}" if not z.imag else f"{z.real:.3f} {'+' if z.imag > 0 else '-'} {abs(z.imag):.3f}i"
+def _number(z: complex, digits: str = ".3f") -> str:
+    real = f"{z.real:{digits}}"
+    return f"{real} {'+' if z.imag > 0 else '-'} {abs(z.imag):{digits}}i" if z.imag else real
 
 
 def _depths(speeds: list[dict[str, Any]], weak: dict[str, Any], tokens: list[dict[str, Any]]) -> list[Verdict]:

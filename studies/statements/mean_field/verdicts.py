@@ -139,9 +139,9 @@ def agreeing(rows: list[dict[str, Any]]) -> list[Verdict]:
         "points and masses within the errors that both state."
     )
     measured = (
-        f"Over {len(rows)} pairs: W1 of projections differs by at most {w1:.2g} and {ratio:.2f} of the errors stated, "
-        f"masses by at most {mass:.1e} and {_share(rows, 'mass'):.2f} of them, limit points by at most {place:.2g} and "
-        f"{_share(rows, 'place'):.2f} of them (half a cell at least)."
+        f"Largest differences over {len(rows)} pairs, and largest shares of the errors stated: W1 of projections "
+        f"{w1:.2g}, {ratio:.2f} of its error; masses {mass:.1e}, {_share(rows, 'mass'):.2f}; limit points {place:.2g}, "
+        f"{_share(rows, 'place'):.2f}, where half a cell at least is the error."
     )
     return [Verdict.of("Two methods, n = infinity", says, measured, [agrees(row) for row in rows])]
 
