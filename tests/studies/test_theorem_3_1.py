@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from particles import Attention, Empirical
+from particles import Adaptive, Attention, Empirical, solve
 from particles.geometry import Hull, limit_points
 from recorded import summed_up
 from studies.registry import STUDIES
 from studies.statements import theorem_3_1
-from studies.statements.theorem_3_1 import mirrored, polytope, random_draws
+from studies.statements.theorem_3_1 import mirrored, overtaking, polytope, random_draws
 from studies.statements.verdict import verdicts
 
 
@@ -103,6 +103,44 @@ def test_the_mirrored_law_is_the_law_on_symmetric_sets(d: int, rng) -> None:
     assert_allclose(
         law.velocity(0.0, points, mu), attention.field(mu, points), atol=1e-13
     )  # rounding of sums of size 5
+
+
+def test_a_token_on_a_mirror_overtakes_when_it_is_said_to() -> None:
+    case = {"d": 3, "count": 3, "depths": 3, "seed": [0, 183]}
+    found = mirrored.run(case)
+    first = found["overtakes"][0]
+    rng = np.random.default_rng(case["seed"])
+    B = np.diag(rng.uniform(0.5, 2.0, 3))
+    tokens, signs, of = mirrored.orbits(mirrored.start(rng, 3, 3))
+    attention = Attention(Q=B, K=np.eye(3), V=np.eye(3))
+    law = mirrored.Mirrored(attention, signs=signs, of=of)
+    path = solve(law, tokens, [0.0, first - 1e-3, first + 1e-3], stepper=Adaptive(1e-13, 1e-13))
+    assert path.status == "finished"
+    before, after = (np.diag(attention.matrix(Empirical(x))) for x in path.points[1:])
+    # exponents are 7e5 apart for each unit of depth
+    assert ((before < 1e-100) & (after == 1)).sum() == 2  # the token and its mirror image
+    assert found["to"]["vertex"] == 24 + 4  # tokens on no mirror; these two, and two that overtake only at t = 44
+
+
+def test_who_overtakes_whom() -> None:
+    # in space with B = I: a on the side x = 4, y = 0 between two corners, b on the face x = 4 between four
+    target = np.array([[4.0, 0.0, 4.0], [4.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
+    following = np.array([True, True, False])
+
+    def waits(w, drawn):
+        return overtaking.waits(
+            following, np.vstack([w, [9.0, 0, 0]]), np.vstack([drawn, [0.0] * 3]), target, np.eye(3)
+        )
+
+    # u = (1, 0, 1) / 2^(1/2) and (1, 0, 0): ahead by 2^(1/2) and 1, followed from 3 2^(1/2) and 1 behind the corner
+    alone = waits([[-3.0, 0, -3.0], [-1.0, 0, 0]], [[1.0, 0, 1.0], [1.0, 0, 0]])
+    assert alone == pytest.approx({0: 4.0, 1: 2.0}, rel=1e-14)
+    # a leads after 1.5, at (0.5, 0, 1.5): ahead of b's side, so that b is drawn to a and not ahead of it
+    assert waits([[-0.25, 0, 0], [-9.0, 0, 0]], [[0.5, 0, 1.0], [1.0, 0, 0]]) == pytest.approx({0: 7 / 6, 1: np.inf})
+    # b would follow a while a follows another
+    assert waits([[0.9, 0, -9.0], [-9.0, 0, 0]], [[1.0, 0, 1.0], [1.0, 0, 0]]) is None
+    # ahead by no more than errors
+    assert waits([[-3.0, 0, -3.0], [-1.0, 0, 0]], [[1.0, 0, 1.0], [1e-9, 0, 0]]) is None
 
 
 def test_table_and_figure_are_complete(shown) -> None:

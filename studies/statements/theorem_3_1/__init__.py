@@ -171,8 +171,8 @@ def _on_null_set(parts: dict[str, list[dict[str, Any]]]) -> Iterable[Verdict]:
         "some starts have tokens that tend to points of the boundary that are no vertices, or to 0",
         f"of {sum(row['n'] for row in known)} tokens of symmetric starts, kept symmetric to the last bit, "
         f"{to['face']} tend to a point inside an edge or facet and {to['origin']} to 0, all to one within "
-        f"{largest(known, 'target_from_S'):.1e} of the size from S; their distance falls as e^-t, its factor "
-        f"constant to {largest(known, 'offset_drift'):.1e}",
+        f"{largest(known, 'target_from_S'):.1e} of the size from S; their distance falls as e^-t, its factor as "
+        f"expected to {largest(known, 'offset_drift'):.1e}. {_overtaking(known)}",
         [
             row["target_from_S"] <= BOUND and row["to"]["vertex"] < row["n"] and row["symmetric"]
             if row["decided"]
@@ -189,6 +189,18 @@ def _on_null_set(parts: dict[str, list[dict[str, Any]]]) -> Iterable[Verdict]:
         f"so it does from {closest:.0e} away on; t* rises from {min((r['depth'] for r in decided), default=0):.3g} to "
         f"{largest(decided, 'depth'):.3g}; closer to the mirror double precision does not tell",
         [_own_side(row) for row in beside],
+    )
+
+
+def _overtaking(rows: list[dict[str, Any]]) -> str:
+    depths = [depth for row in rows for depth in row["overtakes"]]
+    if not depths:
+        return "None overtakes a token that it follows."
+    starts = sum(bool(row["overtakes"]) for row in rows)
+    return (
+        f"{len(depths)} on mirrors, in {starts} of these starts, follow one that falls back to its corner, overtake it "
+        f"at depths from {min(depths):.4g} to {max(depths):.4g} and lead from there on: they tend to vertices, e^-t "
+        "beyond a side."
     )
 
 
@@ -216,7 +228,11 @@ def _drawn(pairs: list[tuple[dict[str, Any], dict[str, Any]]], part: str, d: int
     fitting = [
         (case, result)
         for case, result in pairs
-        if case["part"] == part and case.get("d") == d and result["decided"] and case.get("n", 40) <= 40
+        if case["part"] == part
+        and case.get("d") == d
+        and result["decided"]
+        and case.get("n", 40) <= 40
+        and not result.get("overtakes")  # whose S has vertices too near a side to be told from it
     ]
     if not fitting:
         return None

@@ -4,7 +4,8 @@ With V = I and B diagonal the motion keeps such a set symmetric, so a token with
 two or more leaders alike, and tends to a point of S that is no vertex: the foot of a facet or edge, or 0. This is
 unstable, and rounding would end it: a token at distance e from the mirror leaves it like exp(c e^{2t}) e. So the
 velocities are those of one representative of each orbit, with 0 where its coordinate is 0, and their exact mirror
-images (`Mirrored`): then all of the set is symmetric to the last bit, at every depth.
+images (`Mirrored`): then all of the set is symmetric to the last bit, at every depth. Even so a token on a mirror may
+become a leader, and its limit a vertex: see `overtaking.py`.
 
 Beside the mirror, at a distance `aside`, the token ends at the vertex on its own side, and `settle` certifies it.
 """
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from particles import Adaptive, Attention, Empirical, Raw, settle, solve
 from particles.checks import Array
 from particles.geometry import Hull, limit_points
+from studies.statements.theorem_3_1 import overtaking
 
 DEPTH = 12.0  # e^{2t} |x|² = 1e12: weights of what is not a leader are far below rounding
 _EARLIER = 10.0
@@ -80,22 +82,32 @@ def run(case: dict[str, Any]) -> dict[str, Any]:
         return {"decided": False, "message": run.message}
     path = run.points * np.exp(-times)[:, None, None]
     P = attention.matrix(Empirical(run.points[-1]))
-    leads, central = np.diag(P) > 1 - _ATTENDED, (signs == 0).all(axis=1)
-    if not (leads.any() and (central | (P[:, leads].sum(axis=1) > 1 - _ATTENDED)).all()):
+    leads, central, lonely = np.diag(P) > 1 - _ATTENDED, (signs == 0).all(axis=1), (signs == 0).any(axis=1)
+    led = P[:, leads].sum(axis=1) > 1 - _ATTENDED
+    following = lonely & ~central & ~led & ((P @ P)[:, leads].sum(axis=1) > 1 - _ATTENDED)
+    if not (leads.any() and (central | led | following).all()):
         return {"decided": False, "message": f"leaders are not known at t = {DEPTH:g}"}
-    target = np.where(central[:, None], 0.0, P[:, leads] @ path[-1][leads])
+    target = np.where(central[:, None], 0.0, (P @ P)[:, leads] @ path[-1][leads])
+    earlier, late = (np.exp(t) * (z - target) for t, z in zip(times[-2:], path[-2:], strict=True))
+    drawn = np.where(following[:, None], P @ late, 0.0)
+    waits = overtaking.waits(following, late, drawn, np.exp(DEPTH) * target, B)
+    if waits is None:
+        return {"decided": False, "message": "which tokens on mirrors overtake is not decided"}
+    overtaken = {i: DEPTH + wait for i, wait in waits.items() if np.isfinite(wait)}
     S = limit_points(path[-1][leads], B)
     which, apart = S.nearest(target)
-    offsets = [np.exp(t) * (z - target) for t, z in zip(times[-2:], path[-2:], strict=True)]
     where, size = np.array(S.kinds)[which], float(np.abs(path[-1]).max())
+    where[list(overtaken)] = "vertex"
     return {
         "decided": True,
         "symmetric": bool((path[-1] == signs * np.abs(path[-1])[of]).all()),
         "n": len(tokens),
         "target_from_S": float(apart.max()) / size,
         "from_S": float(S.nearest(path[-1])[1].max()),
-        # where the motion is explicit the offset e^t (z - target) is constant
-        "offset_drift": float(np.abs(offsets[1] - offsets[0]).max() / np.abs(offsets[1]).max()),
+        # where the motion is explicit the offset w = e^t (z - target) obeys w' = P w, which is constant
+        "offset_drift": float(np.abs(late - earlier - (DEPTH - _EARLIER) * drawn).max() / np.abs(late).max()),
+        "followers": int(following.sum()),
+        "overtakes": sorted(overtaken.values()),
         "to": {kind: int((where == kind).sum()) for kind in ("vertex", "face", "origin")},
         "attended": sorted({int(k) for k in (P[where != "vertex"] > _ATTENDED).sum(axis=1)}),
         "path": path,
@@ -103,7 +115,7 @@ def run(case: dict[str, Any]) -> dict[str, Any]:
         "S": S.points,
         "S_kinds": list(S.kinds),
         "corners": [int(j) for j in np.flatnonzero(leads)[Hull(path[-1][leads]).vertices]],
-        "lonely": (signs == 0).any(axis=1),
+        "lonely": lonely,
         "kind": where.tolist(),
     }
 
