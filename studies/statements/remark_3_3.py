@@ -1,4 +1,4 @@
-"""Discrete time (Remark 3.3): x^{k+1} = x^k + dt P V x^k from dt = 1, as in a Transformer, to 0.01, beside t = k dt.
+"""Discrete time (Remark 3.3): x^{k+1} = x^k + dt P V x^k from dt = 1, as in a Transformer, down to 0.01 or 0.001.
 
 The remark says that with R = I + dt V invertible and z^k = R^{-k} x^k the proofs carry over. For the same tokens the
 limits of discrete and continuous time are compared: who leads, how many clusters there are, how far apart they lie,
@@ -53,7 +53,7 @@ class Config(StudyConfig):
     @classmethod
     def full(cls, seed: int = 0) -> Config:
         """Return the size a paper would print."""
-        return cls(seed=seed, polytopes=100, triples=100, falls=100, dts=(1.0, 0.5, 0.2, 0.1, 0.01))
+        return cls(seed=seed, polytopes=100, triples=100, falls=100, dts=(1.0, 0.5, 0.2, 0.1, 0.01, 0.001))
 
 
 def cases(config: Config) -> list[dict[str, Any]]:
