@@ -135,8 +135,9 @@ def test_who_overtakes_whom() -> None:
     # u = (1, 0, 1) / 2^(1/2) and (1, 0, 0): ahead by 2^(1/2) and 1, followed from 3 2^(1/2) and 1 behind the corner
     alone = waits([[-3.0, 0, -3.0], [-1.0, 0, 0]], [[1.0, 0, 1.0], [1.0, 0, 0]])
     assert alone == pytest.approx({0: 4.0, 1: 2.0}, rel=1e-14)
-    # a leads after 1.5, at (0.5, 0, 1.5): ahead of b's side, so that b is drawn to a and not ahead of it
+    # a leads after 7/6, at (1/3, 0, 7/6), and from there on grows like e^t: past 1 after a further log 3
     assert waits([[-0.25, 0, 0], [-9.0, 0, 0]], [[0.5, 0, 1.0], [1.0, 0, 0]]) == pytest.approx({0: 7 / 6, 1: np.inf})
+    assert waits([[-0.25, 0, 0], [-1.2, 0, 0]], [[0.5, 0, 1.0], [1.0, 0, 0]]) == pytest.approx({0: 7 / 6, 1: 2.2})
     # b would follow a while a follows another
     assert waits([[0.9, 0, -9.0], [-9.0, 0, 0]], [[1.0, 0, 1.0], [1.0, 0, 0]]) is None
     # ahead by no more than errors

@@ -8,7 +8,8 @@ itself after
     (a - <u, w_i>) / a.
 
 From there on i leads itself: its limit is a vertex of K, beyond the side by a e^{-t} / |u|, t the depth at which it
-overtakes.
+overtakes. A token that has overtaken has w growing like e^t. Between four corners, it may so become what another one
+on the same face follows, which then stays behind it for ever.
 """
 
 from __future__ import annotations
@@ -49,6 +50,6 @@ def waits(following: NDArray[np.bool_], w: Array, drawn: Array, target: Array, B
             then = u[i] @ (w[j] + soon * drawn[j])
             if then >= ahead[i]:  # i would follow a token that is itself catching up
                 return None
-            if alone[j] < alone[i] and then > 0:  # j grows like e^t from here on, and i with it
+            if then > 0 and np.log(ahead[i] / then) <= alone[i] - alone[j]:  # <u, w_j> passes a before i does
                 found[i] = np.inf
     return found
