@@ -224,7 +224,11 @@ def _own_side(row: dict[str, Any]) -> bool | None:
 
 
 def _drawn(pairs: list[tuple[dict[str, Any], dict[str, Any]]], part: str, d: int) -> dict[str, Any] | None:
-    """Return the start that is drawn: of a part in d dimensions, the one with most points inside faces of K."""
+    """Return the start that is drawn: in d dimensions, the random one with most points of S inside faces of K.
+
+    Of symmetric starts the one with most tokens that end at such points, and with the fewest such points among these:
+    others have several vertices next to each corner.
+    """
     fitting = [
         (case, result)
         for case, result in pairs
@@ -236,7 +240,8 @@ def _drawn(pairs: list[tuple[dict[str, Any], dict[str, Any]]], part: str, d: int
     ]
     if not fitting:
         return None
-    case, result = max(fitting, key=lambda pair: pair[1]["S_kinds"].count("face") + pair[1]["to"]["face"])
+    sign = -1 if part == "mirrored" else 1
+    case, result = max(fitting, key=lambda pair: (pair[1]["to"]["face"], sign * pair[1]["S_kinds"].count("face")))
     names = ("path", "times", "S", "S_kinds", "limit", "lonely", "kind")
     keep = {name: np.asarray(result[name]).tolist() for name in names if name in result}
     return case | keep | {name: result.get(name) for name in ("corners", "offset", "depth")}
