@@ -5,6 +5,10 @@ at some prices, and a coupling that exists for certain. Then all n m arcs are lo
 prices allow join the set until there are none. First prices come from the same program between blocks of atoms, or
 from a program solved before.
 
+Where some atoms on both sides have the same mass a plan may have far fewer arcs than that: then many prices go with it,
+and those found on the set may be wrong for arcs outside, round after round, while the plan does not change any more. So
+a plan that costs what it did is asked for prices on all arcs: shortest paths in its residual graph.
+
 Each round solves for what is left: with feasible prices (u, v) the costs c_ij - u_i - v_j >= 0 have the same optimal
 plans, and the solver, whose tolerance is absolute, gets them in units of their own size. Costs that spread over many
 digits, as for large p, so lose a few digits a round where a single solve would not see most of them.
@@ -37,6 +41,7 @@ _EPS = float(np.finfo(float).eps)
 _NEAREST = 8  # arcs of each atom to begin with, and at most so many more a round
 _RATIO, _BLOCKS = 8, 125  # atoms to a block, and the least number of blocks
 _ROUNDS = 100
+_HOPS = 16  # of the shortest paths at first
 _ROUNDINGS = 8  # of the largest price, below which an arc is not cheaper than the prices allow
 _NEARLY = 1e-9  # of the largest price: arcs whose slack may be the solver's rounding
 _FAR = 1e3  # times the most that an arc of the plan costs above the prices: arcs that cost more are left out of a round
@@ -60,11 +65,18 @@ def solve_on_arcs(program: Program, prices: Array | None = None, enough: float =
         If the solver on the arcs fails, or its plan misses the masses.
     """
     u, v, arcs = _all_arcs(program) if _few(program) else _first_arcs(program, prices)
-    found, far = None, np.inf
+    found, far, cost, stalls = None, np.inf, np.inf, 0
     for _ in range(_ROUNDS):
         plan, u, v = _on_arcs(program, arcs, u, v, far)
         values, columns = program.cheapest(v, _NEAREST)
         last = certified(program, plan, values[:, 0], v, columns[:, 0])
+        if last.cost >= cost * (1 - _ROUNDINGS * _EPS):
+            stalls += 1
+            if stalls & (stalls - 1) == 0:  # after 1, 2, 4, 8, ... such rounds, each time for longer
+                settled = _settled_everywhere(program, plan, _HOPS * stalls)
+                if settled is not None:
+                    return settled
+        cost = last.cost
         cheaper = values < (u - _ROUNDINGS * _EPS * _largest(u, v))[:, None]
         more = _distinct(arcs, np.nonzero(cheaper)[0] * len(v) + columns[cheaper])
         if found is None or last.slack < found.slack:
@@ -162,3 +174,19 @@ def _settled(
     U, V = u.copy(), v.copy()
     at_rest = settle(i[tight], j[tight], costs[tight], plan.row, plan.col, paid, U, V, 2 * _EPS * size)
     return (U, V) if at_rest else (u, v)
+
+
+def _settled_everywhere(program: Program, plan: sparse.coo_array, hops: int) -> Optimum | None:
+    """The plan with prices that it and all arcs agree on, by shortest paths from v = 0 (Bellman, Ford), if so short."""
+    mirrored, paid = program.mirrored, program.costs(plan.row, plan.col)
+    v = np.zeros(len(program.b))
+    u = program.cheapest(v, 1)[0][:, 0]
+    for _ in range(hops):
+        U, V = u.copy(), np.minimum(v, mirrored.cheapest(u, 1)[0][:, 0])
+        np.maximum.at(U, plan.row, paid - V[plan.col])
+        moved = max(float((U - u).max()), float((v - V).max()))
+        u, v = U, V
+        if moved <= 2 * _EPS * _largest(u, v):
+            values, columns = program.cheapest(v, 1)
+            return certified(program, plan, values[:, 0], v, columns[:, 0])
+    return None

@@ -51,6 +51,15 @@ def lattice(side):
     return Program(x, x + 0.5 / side, np.full(len(x), 1 / len(x)), np.full(len(x), 1 / len(x)), 2.0)
 
 
+def moved(n, p):
+    """Atoms that keep their masses, eight of each: the plan has few arcs, and many prices that go with it."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(n, 3)) / 4
+    y = x + rng.normal(size=x.shape) / 200
+    masses = np.repeat(rng.dirichlet(np.ones(n // 8)), 8) / 8
+    return Program(x, y, masses, masses, p)
+
+
 CASES = {
     "weights": clouds(600, 500),
     "equal masses": clouds(500, 500, weighted=False),
@@ -62,6 +71,8 @@ CASES = {
     "lattice": lattice(20),
     "nearly coupled": replace(clouds(500, 500, weighted=False), y=clouds(500, 500, weighted=False).x + 1e-5),
     "one heavy atom": clouds(300, 1),
+    "moved atoms": moved(1000, 1.0),
+    "moved atoms, p = 2": moved(1000, 2.0),
 }
 
 
