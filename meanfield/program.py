@@ -124,11 +124,13 @@ class Optimum:
     u, v : (n,) and (m,) array
         Prices with u_i + v_j <= c_ij up to rounding.
     cost : float
-        What the plan costs; inf if some of it goes beyond the program's reach, where costs are not the true ones.
+        What the plan costs.
     slack : float
         The least cost is at least cost - slack, with an allowance for rounding.
     marginal_error : float
         sum_i |sum_j pi_ij - a_i| + sum_j |sum_i pi_ij - b_j|.
+    within : bool
+        Whether no mass goes beyond the program's reach, where costs are not the true ones.
     """
 
     rows: Any
@@ -139,6 +141,7 @@ class Optimum:
     cost: float
     slack: float
     marginal_error: float
+    within: bool
 
 
 def certified(program: Program, plan: sparse.coo_array, u: Array, v: Array, cheapest: Any) -> Optimum:
@@ -167,11 +170,10 @@ def certified(program: Program, plan: sparse.coo_array, u: Array, v: Array, chea
     if not max(miss.max() for miss in misses) <= _MARGINAL:
         raise RuntimeError(f"the transport program's plan misses the weights by {max(m.max() for m in misses):.3g}.")
     costs = program.costs(rows, columns)
-    beyond = program.longest(rows, columns) > program.reach
-    cost = np.inf if beyond else float(masses @ costs)
+    cost, within = float(masses @ costs), program.longest(rows, columns) <= program.reach
     slack = max(0.0, cost - float(program.a @ u + program.b @ v))
     slack += _ROUNDINGS * _EPS * float(np.abs(u).max() + np.abs(v).max() + costs.max()) + _TINY  # powers underflow
-    return Optimum(rows, columns, masses, u, v, cost, slack, float(sum(miss.sum() for miss in misses)))
+    return Optimum(rows, columns, masses, u, v, cost, slack, float(sum(miss.sum() for miss in misses)), within)
 
 
 def _complete(program: Program, plan: sparse.coo_array, cheapest: Any, u: Array) -> tuple[Any, Any, Array]:

@@ -6,8 +6,6 @@ permutation (`meanfield.assignment`). Else the program is solved on the arcs tha
 
 from __future__ import annotations
 
-import numpy as np
-
 from meanfield.arcs import solve_on_arcs
 from meanfield.assignment import assigned
 from meanfield.program import Optimum, Program
@@ -80,7 +78,7 @@ def solve_sharply(program: Program, prices: Array | None = None, apart: float = 
         while closer is None and reach < shorter * min(program.reach, 1.0):
             closer = program.within(reach)
             better = solve(closer, enough=_ENOUGH)
-            if not np.isfinite(better.cost):
+            if not better.within:
                 closer, reach = None, reach * room
         if closer is None:
             break

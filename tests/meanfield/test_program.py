@@ -115,7 +115,7 @@ CLOUDS = {
 }
 
 
-@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, 6.0, 10.0, 30.0])
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, 6.0, 10.0, 30.0, 100.0, 300.0])
 @pytest.mark.parametrize("kind", CLOUDS)
 def test_costs_that_spread_over_many_digits(kind, p):
     # the solver's tolerance is absolute: costs of 1e-10 of the dearest it takes for equal
