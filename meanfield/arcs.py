@@ -5,9 +5,9 @@ at some prices, and a coupling that exists for certain. Then all n m arcs are lo
 prices allow join the set until there are none. First prices come from the same program between blocks of atoms, or
 from a program solved before.
 
-Where some atoms on both sides have the same mass a plan may have far fewer arcs than that: then many prices go with it,
-and those found on the set may be wrong for arcs outside, round after round, while the plan does not change any more. So
-a plan that costs what it did is asked for prices on all arcs: shortest paths in its residual graph.
+Where some atoms on both sides have the same mass a plan may have far fewer arcs than n + m: then many prices go with
+it, and those found on the set may be wrong for arcs outside, round after round, while the plan does not change any
+more. So a plan that costs what it did is asked for prices on all arcs: shortest paths in its residual graph.
 
 Each round solves for what is left: with feasible prices (u, v) the costs c_ij - u_i - v_j >= 0 have the same optimal
 plans, and the solver, whose tolerance is absolute, gets them in units of their own size. Costs that spread over many
@@ -70,22 +70,23 @@ def solve_on_arcs(program: Program, prices: Array | None = None, enough: float =
         plan, u, v = _on_arcs(program, arcs, u, v, far)
         values, columns = program.cheapest(v, _NEAREST)
         last = certified(program, plan, values[:, 0], v, columns[:, 0])
-        if last.cost >= cost * (1 - _ROUNDINGS * _EPS):
-            stalls += 1
-            if stalls & (stalls - 1) == 0:  # after 1, 2, 4, 8, ... such rounds, each time for longer
-                settled = _settled_everywhere(program, plan, _HOPS * stalls)
-                if settled is not None:
-                    return settled
-        cost = last.cost
         cheaper = values < (u - _ROUNDINGS * _EPS * _largest(u, v))[:, None]
         more = _distinct(arcs, np.nonzero(cheaper)[0] * len(v) + columns[cheaper])
         if found is None or last.slack < found.slack:
             found, stuck = last, False
         else:
             stuck = len(more) == len(arcs)
-        if stuck or found.slack <= enough * found.cost or not cheaper.any():
+        if found.slack <= enough * found.cost or not cheaper.any():
             break
-        u, arcs = values[:, 0], more
+        if last.cost >= cost * (1 - _ROUNDINGS * _EPS):
+            stalls += 1
+            if stalls.bit_count() == 1:  # after 1, 2, 4, 8, ... such rounds, each time for longer
+                settled = _settled_everywhere(program, plan, _HOPS * stalls)
+                if settled is not None:
+                    return settled
+        if stuck:
+            break
+        u, arcs, cost = values[:, 0], more, last.cost
         far = _FAR * float(np.abs(program.costs(plan.row, plan.col) - u[plan.row] - v[plan.col]).max())
     assert found is not None  # after the first round
     return found

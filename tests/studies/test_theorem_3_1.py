@@ -109,14 +109,10 @@ def test_a_token_on_a_mirror_overtakes_when_it_is_said_to() -> None:
     case = {"d": 3, "count": 3, "depths": 3, "seed": [0, 183]}
     found = mirrored.run(case)
     first = found["overtakes"][0]
-    rng = np.random.default_rng(case["seed"])
-    B = np.diag(rng.uniform(0.5, 2.0, 3))
-    tokens, signs, of = mirrored.orbits(mirrored.start(rng, 3, 3))
-    attention = Attention(Q=B, K=np.eye(3), V=np.eye(3))
-    law = mirrored.Mirrored(attention, signs=signs, of=of)
+    law, tokens = mirrored.drawn(case)
     path = solve(law, tokens, [0.0, first - 1e-3, first + 1e-3], stepper=Adaptive(1e-13, 1e-13))
     assert path.status == "finished"
-    before, after = (np.diag(attention.matrix(Empirical(x))) for x in path.points[1:])
+    before, after = (np.diag(law.attention.matrix(Empirical(x))) for x in path.points[1:])
     # exponents are 7e5 apart for each unit of depth
     assert ((before < 1e-100) & (after == 1)).sum() == 2  # the token and its mirror image
     assert found["to"]["vertex"] == 24 + 4  # tokens on no mirror; these two, and two that overtake only at t = 44

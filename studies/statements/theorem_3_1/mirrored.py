@@ -69,13 +69,18 @@ def start(rng: np.random.Generator, d: int, count: int) -> Array:
     return np.vstack([rng.uniform(1, 5, (count, d)), lonely * rng.uniform(0.5, 3, lonely.shape)])
 
 
-def run(case: dict[str, Any]) -> dict[str, Any]:
-    """Return to which points of S the tokens of one symmetric start tend."""
+def drawn(case: dict[str, Any]) -> tuple[Mirrored, Array]:
+    """Return the law and the tokens of one symmetric start, B a random diagonal."""
     d, rng = case["d"], np.random.default_rng(case["seed"])
     B = np.diag(rng.uniform(0.5, 2.0, d))
     tokens, signs, of = orbits(start(rng, d, case["count"]))
-    attention = Attention(Q=B, K=np.eye(d), V=np.eye(d))
-    law = Mirrored(attention, signs=signs, of=of)
+    return Mirrored(Attention(Q=B, K=np.eye(d), V=np.eye(d)), signs=signs, of=of), tokens
+
+
+def run(case: dict[str, Any]) -> dict[str, Any]:
+    """Return to which points of S the tokens of one symmetric start tend."""
+    law, tokens = drawn(case)
+    attention, signs, of = law.attention, law.signs, law.of
     times = np.append(np.linspace(0.0, 4.0, case["depths"]), [_EARLIER, DEPTH])
     run = solve(law, tokens, times, stepper=Adaptive(1e-11, 1e-11))
     if run.status != "finished":
@@ -84,17 +89,18 @@ def run(case: dict[str, Any]) -> dict[str, Any]:
     P = attention.matrix(Empirical(run.points[-1]))
     leads, central, lonely = np.diag(P) > 1 - _ATTENDED, (signs == 0).all(axis=1), (signs == 0).any(axis=1)
     led = P[:, leads].sum(axis=1) > 1 - _ATTENDED
-    following = lonely & ~central & ~led & ((P @ P)[:, leads].sum(axis=1) > 1 - _ATTENDED)
+    in_two = P @ P[:, leads]
+    following = lonely & ~central & ~led & (in_two.sum(axis=1) > 1 - _ATTENDED)
     if not (leads.any() and (central | led | following).all()):
         return {"decided": False, "message": f"leaders are not known at t = {DEPTH:g}"}
-    target = np.where(central[:, None], 0.0, (P @ P)[:, leads] @ path[-1][leads])
+    target = np.where(central[:, None], 0.0, in_two @ path[-1][leads])
     earlier, late = (np.exp(t) * (z - target) for t, z in zip(times[-2:], path[-2:], strict=True))
-    drawn = np.where(following[:, None], P @ late, 0.0)
-    waits = overtaking.waits(following, late, drawn, np.exp(DEPTH) * target, B)
+    pull = np.where(following[:, None], P @ late, 0.0)
+    waits = overtaking.waits(following, late, pull, np.exp(DEPTH) * target, attention.B)
     if waits is None:
         return {"decided": False, "message": "which tokens on mirrors overtake is not decided"}
     overtaken = {i: DEPTH + wait for i, wait in waits.items() if np.isfinite(wait)}
-    S = limit_points(path[-1][leads], B)
+    S = limit_points(path[-1][leads], attention.B)
     which, apart = S.nearest(target)
     where, size = np.array(S.kinds)[which], float(np.abs(path[-1]).max())
     where[list(overtaken)] = "vertex"
@@ -104,9 +110,8 @@ def run(case: dict[str, Any]) -> dict[str, Any]:
         "n": len(tokens),
         "target_from_S": float(apart.max()) / size,
         "from_S": float(S.nearest(path[-1])[1].max()),
-        # where the motion is explicit the offset w = e^t (z - target) obeys w' = P w, which is constant
-        "offset_drift": float(np.abs(late - earlier - (DEPTH - _EARLIER) * drawn).max() / np.abs(late).max()),
-        "followers": int(following.sum()),
+        # where the motion is explicit the offset w = e^t (z - target) obeys w' = P w, and P w is constant
+        "offset_drift": float(np.abs(late - earlier - (DEPTH - _EARLIER) * pull).max() / np.abs(late).max()),
         "overtakes": sorted(overtaken.values()),
         "to": {kind: int((where == kind).sum()) for kind in ("vertex", "face", "origin")},
         "attended": sorted({int(k) for k in (P[where != "vertex"] > _ATTENDED).sum(axis=1)}),
